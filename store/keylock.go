@@ -1,0 +1,82 @@
+package store
+
+import (
+	"context"
+	"sync"
+)
+
+// keyLocks is a set of locks, one for each key in use. The zero value is ready.
+type keyLocks[K comparable] struct {
+	mu   sync.Mutex
+	held map[K]*keyLock
+}
+
+type keyLock struct {
+	token    chan struct{} // capacity 1: full while the lock is held
+	users    int           // holder and waiters; guarded by keyLocks.mu
+	settling bool          // the holder is not an operation but the settling of one
+}
+
+// lock waits for the lock of key and returns its release, to be called once. It
+// returns ErrPending at once when the holder is settling, and ctx's error.
+func (l *keyLocks[K]) lock(ctx context.Context, key K) (unlock func(), err error) {
+	l.mu.Lock()
+	k := l.held[key]
+	if k == nil {
+		k = &keyLock{token: make(chan struct{}, 1)}
+		if l.held == nil {
+			l.held = map[K]*keyLock{}
+		}
+		l.held[key] = k
+	}
+	if k.settling {
+		l.mu.Unlock()
+		return nil, ErrPending
+	}
+	k.users++
+	l.mu.Unlock()
+	select {
+	case k.token <- struct{}{}:
+		return func() { l.leave(key, k, true) }, nil
+	case <-ctx.Done():
+		l.leave(key, k, false)
+		return nil, ctx.Err()
+	}
+}
+
+// tryLock is lock that does not wait.
+func (l *keyLocks[K]) tryLock(key K) (unlock func(), ok bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.held[key] != nil {
+		return nil, false
+	}
+	k := &keyLock{token: make(chan struct{}, 1), users: 1}
+	k.token <- struct{}{}
+	if l.held == nil {
+		l.held = map[K]*keyLock{}
+	}
+	l.held[key] = k
+	return func() { l.leave(key, k, true) }, true
+}
+
+func (l *keyLocks[K]) leave(key K, k *keyLock, holder bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if holder {
+		k.settling = false
+		<-k.token
+	}
+	if k.users--; k.users == 0 {
+		delete(l.held, key)
+	}
+}
+
+// settle marks a held lock: whoever comes from now on gets ErrPending.
+func (l *keyLocks[K]) settle(key K) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if k := l.held[key]; k != nil {
+		k.settling = true
+	}
+}

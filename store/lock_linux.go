@@ -1,0 +1,128 @@
+package store
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// A fileLock is the store's claim on its directory: an advisory lock (flock) on
+// the file LOCK, exclusive for a writer, shared for readers. The kernel drops it
+// when the last process that has the descriptor is gone.
+type fileLock struct {
+	f     *os.File // nil: read-only in a directory without a lock file
+	clean bool     // the last writer closed the store, or there was none
+	write bool
+}
+
+// While a writer runs, LOCK holds its pid; an orderly Close empties it. So a pid
+// found with the lock free means that the last writer crashed or failed.
+
+// lockDir takes the lock, waiting as the options say.
+func lockDir(ctx context.Context, dir *os.File, opts Options) (*fileLock, error) {
+	l := &fileLock{write: !opts.ReadOnly}
+	flags, how := os.O_RDONLY, unix.LOCK_SH
+	if l.write {
+		flags, how = os.O_RDWR|os.O_CREATE, unix.LOCK_EX
+	}
+	f, err := openAt(dir, lockName, flags, 0o600)
+	if errors.Is(err, os.ErrNotExist) && opts.ReadOnly {
+		return l, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	l.f = f
+	if err := l.acquire(ctx, how, opts.LockTimeout); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	if l.write {
+		err = l.sign()
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return l, nil
+}
+
+func (l *fileLock) acquire(ctx context.Context, how int, timeout time.Duration) error {
+	for deadline, pause := time.Now().Add(timeout), time.Millisecond; ; pause = min(2*pause, 50*time.Millisecond) {
+		err := unix.Flock(int(l.f.Fd()), how|unix.LOCK_NB)
+		switch {
+		case err == nil:
+			return nil
+		case errors.Is(err, unix.EINTR):
+			continue
+		case !errors.Is(err, unix.EWOULDBLOCK):
+			return &os.PathError{Op: "flock", Path: l.f.Name(), Err: err}
+		case time.Now().After(deadline):
+			return &LockedError{Path: l.f.Name(), PID: lockHolder(l.f)}
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return fmt.Errorf("%w: %w", &LockedError{Path: l.f.Name(), PID: lockHolder(l.f)}, ctx.Err())
+		}
+	}
+}
+
+// sign notes whether the last writer left in order, and puts our pid there.
+func (l *fileLock) sign() error {
+	info, err := l.f.Stat()
+	if err != nil {
+		return err
+	}
+	l.clean = info.Size() == 0
+	if err := l.f.Chmod(0o600); err != nil {
+		return err
+	}
+	if err := l.f.Truncate(0); err != nil {
+		return err
+	}
+	_, err = l.f.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
+	return err
+}
+
+// release gives the lock up. After a clean close the pid goes first.
+func (l *fileLock) release(clean bool) error {
+	if l.f == nil {
+		return nil
+	}
+	var err error
+	if clean && l.write {
+		err = l.f.Truncate(0)
+	}
+	return errors.Join(err, l.f.Close())
+}
+
+// lockHolder looks up in /proc/locks which process holds a lock on f; 0 when it is
+// not told, as for a holder in another pid namespace.
+func lockHolder(f *os.File) int {
+	var st unix.Stat_t
+	if unix.Fstat(int(f.Fd()), &st) != nil {
+		return 0
+	}
+	// 1: FLOCK  ADVISORY  WRITE 708 00:13:1234 0 EOF
+	inode := fmt.Sprintf("%02x:%02x:%d", unix.Major(st.Dev), unix.Minor(st.Dev), st.Ino)
+	locks, err := os.Open("/proc/locks")
+	if err != nil {
+		return 0
+	}
+	defer locks.Close() //nolint:errcheck // only read
+	for lines := bufio.NewScanner(locks); lines.Scan(); {
+		field := strings.Fields(lines.Text())
+		if len(field) >= 6 && field[1] == "FLOCK" && field[5] == inode {
+			if pid, err := strconv.Atoi(field[4]); err == nil && pid > 0 {
+				return pid
+			}
+		}
+	}
+	return 0
+}

@@ -1,0 +1,137 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+// A Drift is what Reconcile found on one side only.
+type Drift struct {
+	Orphans []Resource // resources that no record names
+	Missing []Device   // usable devices whose resource is certainly absent
+}
+
+// Reconcile compares the backing's list with the table. The id of an orphan becomes
+// faulty, so that no creation meets it; the resource is left alone. A missing
+// device is left alone too. Every finding is probed once more, so operations may
+// go on meanwhile. After an error nothing is known of what was not yet looked at.
+func (d *Devices) Reconcile(ctx context.Context) (Drift, error) {
+	const op = "reconcile"
+	leave, err := d.enter(ctx, op, "", 0)
+	if err != nil {
+		return Drift{}, err
+	}
+	defer leave()
+	drift, err := d.reconcile(ctx)
+	if err != nil {
+		err = &OpError{Op: op, Err: err}
+	}
+	return drift, err
+}
+
+func (d *Devices) reconcile(ctx context.Context) (drift Drift, err error) {
+	listed := map[Ref]bool{}
+	var suspects []Resource
+	for res, err := range d.opts.Backing.List(ctx) {
+		if err != nil {
+			return drift, fmt.Errorf("list resources: %w", err)
+		}
+		listed[Ref{res.ID, res.Stamp}] = true
+		if explained, err := d.explains(res); err != nil {
+			return drift, err
+		} else if !explained {
+			suspects = append(suspects, res)
+		}
+	}
+	if err := d.same(ctx); err != nil {
+		return drift, fmt.Errorf("list resources: %w", err)
+	}
+	for _, res := range suspects {
+		orphan, err := d.seize(ctx, res)
+		if err != nil {
+			return drift, err
+		}
+		if orphan {
+			drift.Orphans = append(drift.Orphans, res)
+		}
+	}
+	if drift.Missing, err = d.missing(ctx, listed); err != nil {
+		return drift, err
+	}
+	return drift, d.db.update(ctx, func(tx *Tx) error {
+		was := d.ids.doubt
+		d.ids.doubt = false
+		tx.aborts = append(tx.aborts, func() { d.ids.doubt = was })
+		return tx.delete(metaBucket, doubtPrefix+d.table)
+	})
+}
+
+// explains tells whether a record names the resource.
+func (d *Devices) explains(res Resource) (bool, error) {
+	rec, err := d.lookup(res.ID)
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return false, nil
+	case errors.Is(err, ErrCorrupt):
+		return true, nil // the damaged record holds the id
+	case err != nil:
+		return false, err
+	}
+	return rec.owns(res.Presence, res.Stamp), nil
+}
+
+// seize looks at a resource again, with its id locked, and if still no record names
+// it makes a free id of its faulty.
+func (d *Devices) seize(ctx context.Context, res Resource) (orphan bool, err error) {
+	unlock, err := d.idLocks.lock(ctx, res.ID)
+	if err != nil {
+		return false, err
+	}
+	defer unlock()
+	if explained, err := d.explains(res); err != nil || explained {
+		return false, err
+	}
+	if res.ID != 0 { // a backing may hold what has no id
+		presence, _, err := d.probe(ctx, res.ID)
+		if err != nil {
+			return false, err
+		}
+		if presence == Absent {
+			return false, nil
+		}
+	}
+	return true, d.db.update(ctx, func(tx *Tx) error {
+		if !d.ids.free.has(res.ID) {
+			return nil // out of range, or held by a record of another stamp
+		}
+		d.ids.reserve(tx, res.ID)
+		rec := Record{
+			Device: Device{ID: res.ID, Name: res.Name, Labels: res.Labels},
+			State:  Faulty, Phase: Creating, Since: now(),
+		}
+		rec.note(fmt.Sprintf("%v: %v under stamp %v", errForeign, res.Presence, res.Stamp))
+		tx.put(d.records, idKey(res.ID), rec.encode())
+		return nil
+	})
+}
+
+// missing returns the usable devices that were not listed and are absent.
+func (d *Devices) missing(ctx context.Context, listed map[Ref]bool) (gone []Device, err error) {
+	for dev, err := range d.List() {
+		if errors.Is(err, ErrCorrupt) || err == nil && listed[dev.Ref()] {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		presence, _, err := d.probe(ctx, dev.ID)
+		if err != nil {
+			return nil, err
+		}
+		if rec, err := d.lookup(dev.ID); presence == Absent && err == nil && rec.Ref() == dev.Ref() && rec.Phase == Ready {
+			gone = append(gone, dev)
+		}
+	}
+	return gone, nil
+}

@@ -1,0 +1,280 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Outcome is what Settle or Reclaim made of a record.
+type Outcome uint8
+
+const (
+	Settled   Outcome = iota // there was nothing to do
+	Completed                // the resource was whole: the device is usable
+	Undone                   // a creation was taken back: the id is free
+	Removed                  // a removal was finished: the id is free
+	Released                 // a faulty id is free again
+	GaveUp                   // the id is faulty
+	Pending                  // nothing could be concluded; try again later
+)
+
+// String returns the outcome in lower case.
+func (o Outcome) String() string {
+	switch o {
+	case Settled:
+		return "settled"
+	case Completed:
+		return "completed"
+	case Undone:
+		return "undone"
+	case Removed:
+		return "removed"
+	case Released:
+		return "released"
+	case GaveUp:
+		return "gave up"
+	case Pending:
+		return "pending"
+	}
+	return fmt.Sprintf("outcome(%d)", uint8(o))
+}
+
+// Settle finishes what an earlier operation left of one id, if anything, by what
+// the backing says is there: a resource that is wholly there under our stamp is
+// kept, one that is partly there is removed, one that is absent is forgotten. It
+// gives the same result however often it is repeated and wherever it is cut off.
+//
+// With Pending comes the reason: ErrPending when the backing cannot tell, ErrBusy
+// when the resource cannot be removed yet, or the error of the step, which counts
+// as an attempt. With GaveUp comes the reason too. ErrNotFound: the id is free.
+func (d *Devices) Settle(ctx context.Context, id DeviceID) (Outcome, error) {
+	return d.onID(ctx, "settle", id, d.settleID)
+}
+
+// Reclaim gives a faulty id its way out: free when its resource is certainly
+// absent; removed and free when it bears our stamp, nobody has claimed it and it
+// has no children; else it stays as it is. Errors are those of Settle.
+func (d *Devices) Reclaim(ctx context.Context, id DeviceID) (Outcome, error) {
+	return d.onID(ctx, "reclaim", id, d.reclaimID)
+}
+
+func (d *Devices) onID(ctx context.Context, op string, id DeviceID, f func(context.Context, DeviceID) (Outcome, error)) (Outcome, error) {
+	leave, err := d.enter(ctx, op, "", id)
+	if err != nil {
+		return Pending, err
+	}
+	defer leave()
+	outcome, err := f(ctx, id)
+	if err != nil {
+		err = &OpError{Op: op, ID: id, Err: err}
+	}
+	return outcome, err
+}
+
+// settleID is Settle for callers that have entered and do not hold the id's lock.
+func (d *Devices) settleID(ctx context.Context, id DeviceID) (Outcome, error) {
+	unlock, err := d.idLocks.lock(ctx, id)
+	if err != nil {
+		return Pending, err
+	}
+	defer unlock()
+	rec, err := d.lookup(id)
+	if err != nil {
+		return Settled, err
+	}
+	if rec.State != Taken || rec.Phase == Ready {
+		return d.resettle(id)
+	}
+	return d.settle(ctx, rec, true)
+}
+
+// resettle repeats a lazy record that a full disk has thrown out.
+func (d *Devices) resettle(id DeviceID) (Outcome, error) {
+	d.mu.Lock()
+	l, ok := d.lazy[id]
+	d.mu.Unlock()
+	if !ok || !l.lost {
+		return Settled, nil
+	}
+	was := *l.rec
+	was.Phase = Creating
+	return Completed, d.changeLazily(was, l.rec)
+}
+
+// settle decides about a record that is creating or removing. forward tells whether
+// a whole resource of an intent to create is kept; else it is removed. The caller
+// holds the id's lock. Keeps (3), (6), (7).
+func (d *Devices) settle(ctx context.Context, rec Record, forward bool) (Outcome, error) {
+	presence, stamp, err := d.probe(ctx, rec.ID)
+	switch {
+	case presence == Unknown:
+		return Pending, fmt.Errorf("%w: %w", ErrPending, err)
+	case presence == Absent:
+		return d.freed(rec)
+	case !rec.owns(presence, stamp):
+		return d.giveUp(rec, fmt.Errorf("%w: %v under stamp %v", errForeign, presence, stamp))
+	case rec.Phase == Creating && presence == Present && forward:
+		return d.complete(ctx, rec)
+	}
+	return d.destroy(ctx, rec)
+}
+
+// owns tells whether what a probe found is the record's own resource. One that is
+// half made or half removed may have no stamp; a whole one always has.
+func (r *Record) owns(presence Presence, stamp Stamp) bool {
+	return stamp == r.Stamp && !stamp.IsZero() || presence == Partial && stamp.IsZero() && !r.Stamp.IsZero()
+}
+
+// complete rolls an intent forward. The backing is asked to create once more, which
+// changes nothing, for the attributes that the crash has lost.
+func (d *Devices) complete(ctx context.Context, rec Record) (Outcome, error) {
+	attrs, err := d.callCreate(ctx, rec.Device)
+	if err != nil {
+		return Pending, fmt.Errorf("%w: %w", ErrPending, err)
+	}
+	ready := rec
+	ready.Attrs, ready.Phase, ready.Since = attrs, Ready, now()
+	return Completed, d.changeLazily(rec, &ready)
+}
+
+// freed makes the id of a record free, whose resource is certainly absent.
+func (d *Devices) freed(rec Record) (Outcome, error) {
+	outcome := Removed
+	switch {
+	case rec.State == Faulty:
+		outcome = Released
+	case rec.Phase == Creating:
+		outcome = Undone
+	}
+	return outcome, d.changeLazily(rec, nil)
+}
+
+// destroy removes the record's own resource.
+func (d *Devices) destroy(ctx context.Context, rec Record) (Outcome, error) {
+	err := d.callRemove(ctx, rec.Device)
+	switch {
+	case err == nil:
+		return d.freed(rec)
+	case errors.Is(err, ErrStale):
+		return d.giveUp(rec, fmt.Errorf("%w: %w", errForeign, err))
+	}
+	failed := rec
+	failed.Claimed = false
+	if failed.Phase == Creating {
+		failed.Phase, failed.Since = Removing, now() // the name is free from here
+	}
+	if !errors.Is(err, ErrBusy) && ctx.Err() == nil {
+		failed.Attempts++
+		failed.note(err.Error())
+		if failed.Attempts >= d.opts.MaxAttempts && failed.State == Taken {
+			return d.giveUp(rec, err)
+		}
+	}
+	if serr := d.changeLazily(rec, &failed); serr != nil {
+		err = errors.Join(err, serr)
+	}
+	return Pending, err
+}
+
+// giveUp makes the id of a record faulty and its name free.
+func (d *Devices) giveUp(rec Record, why error) (Outcome, error) {
+	faulty := rec
+	faulty.State, faulty.Since = Faulty, now()
+	faulty.Claimed = rec.Claimed && rec.Phase == Ready
+	faulty.note(why.Error())
+	if err := d.changeLazily(rec, &faulty); err != nil {
+		return Pending, errors.Join(why, err)
+	}
+	return GaveUp, why
+}
+
+func (d *Devices) reclaimID(ctx context.Context, id DeviceID) (Outcome, error) {
+	unlock, err := d.idLocks.lock(ctx, id)
+	if err != nil {
+		return Pending, err
+	}
+	defer unlock()
+	rec, err := d.lookup(id)
+	if err != nil || rec.State != Faulty {
+		return Settled, err
+	}
+	presence, stamp, err := d.probe(ctx, id)
+	switch {
+	case presence == Unknown:
+		return Pending, fmt.Errorf("%w: %w", ErrPending, err)
+	case presence == Absent:
+		return d.freed(rec)
+	case !rec.owns(presence, stamp) || rec.Claimed:
+		return Settled, nil
+	}
+	if busy, err := d.hasChildren(ctx, id); busy || err != nil {
+		return Settled, err
+	}
+	return d.destroy(ctx, rec)
+}
+
+// hasChildren asks the index, which is the writer's.
+func (d *Devices) hasChildren(ctx context.Context, id DeviceID) (has bool, err error) {
+	err = d.db.lazily(ctx, func(*Tx) error {
+		has = d.ids.children[id] > 0
+		return nil
+	})
+	return has, err
+}
+
+// settleLater settles rec in the background, after its operation was cancelled. It
+// takes over both locks; until it is done the name answers ErrPending.
+func (d *Devices) settleLater(rec Record, forward bool, name, id *unlocker) {
+	d.nameLocks.settle(rec.Name)
+	unlockName, unlockID := name.take(), id.take()
+	d.db.active.Add(1) // the caller has entered
+	go func() {
+		defer d.db.active.Done()
+		defer unlockName()
+		defer unlockID()
+		_, _ = d.settle(d.ctx, rec, forward) // what it could not do is in the record
+	}()
+}
+
+// probe asks what is under id. Absence counts only while the backing is the one the
+// table was made with: an empty mount point holds nothing, and means nothing.
+func (d *Devices) probe(ctx context.Context, id DeviceID) (Presence, Stamp, error) {
+	start := time.Now()
+	presence, stamp, err := d.opts.Backing.Probe(ctx, id)
+	if err == nil && presence == Absent {
+		err = d.same(ctx)
+	}
+	d.observe("probe", id, start, err)
+	switch {
+	case err != nil:
+		return Unknown, Stamp{}, fmt.Errorf("probe: %w", err)
+	case presence == Unknown || presence > Present:
+		return Unknown, Stamp{}, errors.New("probe: the backing cannot tell")
+	}
+	return presence, stamp, nil
+}
+
+// same returns nil when the backing is the one that the table was made with.
+func (d *Devices) same(ctx context.Context) error {
+	id, err := d.opts.Backing.Identity(ctx)
+	if err == nil && id != d.identity {
+		err = fmt.Errorf("backing %.80q, table made with %.80q: %w", id, d.identity, ErrIdentity)
+	}
+	return err
+}
+
+func (d *Devices) callCreate(ctx context.Context, dev Device) (Attrs, error) {
+	start := time.Now()
+	attrs, err := d.opts.Backing.Create(ctx, dev.clone())
+	d.observe("create", dev.ID, start, err)
+	return attrs, err
+}
+
+func (d *Devices) callRemove(ctx context.Context, dev Device) error {
+	start := time.Now()
+	err := d.opts.Backing.Remove(ctx, dev.clone())
+	d.observe("remove", dev.ID, start, err)
+	return err
+}
