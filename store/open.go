@@ -203,12 +203,9 @@ func openBolt(dir *os.File, name string, flags int, opts bolt.Options) (file *bo
 }
 
 func (db *DB) openFile() error {
-	info, err := os.Lstat(filepath.Join(db.dir.Name(), dataName))
+	err := db.checkLength()
 	if err != nil {
 		return err
-	}
-	if info.Mode().IsRegular() && info.Size() == 0 {
-		return &CorruptError{Reason: dataName + " is empty"} // bbolt would make a new one of it
 	}
 	opts := bolt.Options{ReadOnly: db.opts.ReadOnly}
 	if !db.opts.ReadOnly {

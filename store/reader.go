@@ -2,6 +2,7 @@ package store
 
 import (
 	"fmt"
+	"runtime/debug"
 
 	"github.com/tidwall/btree"
 	bolt "go.etcd.io/bbolt"
@@ -65,8 +66,10 @@ func (r *reader) buckets() (names []string, err error) {
 }
 
 // guard runs f on pages of the database file and turns a panic, which is bbolt's
-// answer to a damaged page, into a CorruptError.
+// answer to a damaged page, or a fault, which is the kernel's to a page beyond the
+// end of the file, into a CorruptError.
 func guard(f func() error) (err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
 		if p := recover(); p != nil {
 			err = &CorruptError{Reason: fmt.Sprint(p)}
