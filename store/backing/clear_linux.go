@@ -46,11 +46,6 @@ func (c *clearer) clear(ctx context.Context, dir *os.File, name string, depth in
 }
 
 func (c *clearer) clearDir(ctx context.Context, dir *os.File, name string, depth int) error {
-	if depth > maxDepth {
-		up := "deep-" + strconv.Itoa(c.moved)
-		c.moved++
-		return c.moveUp(dir, name, up)
-	}
 	f, err := openForRemoval(dir, name)
 	if err != nil {
 		return gone(err)
@@ -59,26 +54,29 @@ func (c *clearer) clearDir(ctx context.Context, dir *os.File, name string, depth
 		c.top = f
 	}
 	err = sameMount(f, c.mount)
-	if err == nil {
+	if err == nil && depth <= maxDepth {
 		err = c.empty(ctx, f, depth)
 	}
 	if err = errors.Join(err, f.Close()); err != nil {
 		return err
+	}
+	if depth > maxDepth {
+		return c.moveUp(dir, name)
 	}
 	return gone(unlinkAt(dir, name, unix.AT_REMOVEDIR))
 }
 
 // moveUp renames a directory that lies too deep into the top, which is read again
 // until it is empty.
-func (c *clearer) moveUp(dir *os.File, name, up string) error {
+func (c *clearer) moveUp(dir *os.File, name string) error {
+	up := "deep-" + strconv.Itoa(c.moved)
+	c.moved++
 	err := renameNoReplace(dir, name, c.top, up)
 	if errors.Is(err, fs.ErrExist) {
-		return nil // the tree has such a name itself; the next number is tried in the next pass
+		// The tree has such a name itself. The next pass over dir takes the next number.
+		return nil
 	}
-	if errors.Is(err, unix.EXDEV) || errors.Is(err, unix.EBUSY) {
-		return fmt.Errorf("%w: %w", store.ErrBusy, err)
-	}
-	return err
+	return gone(err)
 }
 
 // empty removes all entries of f. A directory that is read while it changes may

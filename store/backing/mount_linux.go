@@ -50,7 +50,7 @@ func findMount(mountinfo io.Reader, dir string) (string, error) {
 		if line == "" {
 			return "", nil
 		}
-		fields := strings.Fields(line)
+		fields := strings.Split(line, " ") // the only separator; other spaces stand for themselves
 		if len(fields) <= pointField {
 			return "", fmt.Errorf("read mountinfo: line %.100q has %d fields", line, len(fields))
 		}
