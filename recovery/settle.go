@@ -3,6 +3,7 @@ package recovery
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/driftlesskv/driftless/store"
 )
@@ -122,6 +123,9 @@ func (r *run) compare(ctx context.Context) error {
 	drift, err := r.devices.Reconcile(ctx)
 	if err != nil {
 		if fatal(ctx, err) {
+			if end := ctx.Err(); end != nil && !errors.Is(err, end) {
+				err = fmt.Errorf("%w: %w", end, err)
+			}
 			return err
 		}
 		r.report.Unlisted = append(r.report.Unlisted, Finding{Table: r.table, Reason: err.Error()})

@@ -54,7 +54,7 @@ type Presence uint8
 const (
 	Unknown Presence = iota // cannot tell now; nothing may be concluded
 	Absent                  // certainly not there
-	Partial                 // half made or half removed
+	Partial                 // half made or half removed; without a stamp it is whoever's record has the id
 	Present                 // wholly there
 )
 

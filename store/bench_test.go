@@ -6,7 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"iter"
-	"path/filepath"
+	"os"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -14,10 +14,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/driftlesskv/driftless/store"
+	"github.com/driftlesskv/driftless/store/backing"
 )
 
-// taken is how many ids BenchmarkAllocate takes before it measures.
-var taken = flag.Int("taken", 1_000_000, "ids taken in BenchmarkAllocate and BenchmarkOpen")
+var taken = flag.Int("taken", 1_000_000, "how many ids are taken in BenchmarkAllocate")
 
 // writers are the numbers of goroutines that the benchmarks compare.
 var writers = []int{1, 16, 64}
@@ -117,7 +117,7 @@ func BenchmarkUpdate(b *testing.B) {
 			b.ResetTimer()
 			err := spread(n, b.N, func(i int) error {
 				return db.Update(b.Context(), func(tx *store.Tx) error {
-					return tx.Bucket("bench").Put(binary.BigEndian.AppendUint64(nil, uint64(i)), value)
+					return tx.Bucket("bench").Put(benchKey(i), value)
 				})
 			})
 			b.StopTimer()
@@ -135,7 +135,7 @@ func benchmarkCreate(b *testing.B, newBacking func(b *testing.B) store.Backing) 
 			before := db.Stats()
 			b.ResetTimer()
 			err := spread(n, b.N, func(i int) error {
-				_, err := devices.Create(b.Context(), name(i), store.Spec{})
+				_, err := devices.Create(b.Context(), deviceName(i), store.Spec{})
 				return err
 			})
 			b.StopTimer()
@@ -152,30 +152,128 @@ func openTable(t testing.TB, db *store.DB, backing store.Backing) *store.Devices
 	return devices
 }
 
-func name(i int) string { return fmt.Sprintf("pool-snap-%d", i) }
+// deviceName makes names as containerd does.
+func deviceName(i int) string { return fmt.Sprintf("pool-snap-%d", i) }
+
+func benchKey(i int) []byte { return binary.BigEndian.AppendUint64(nil, uint64(i)) }
 
 func BenchmarkCreateNoop(b *testing.B) {
 	benchmarkCreate(b, func(*testing.B) store.Backing { return newNoBacking() })
 }
 
-// take creates n devices, by so many goroutines that few commits do.
-func take(t testing.TB, devices *store.Devices, n int) {
-	t.Helper()
-	require.NoError(t, spread(1024, n, func(i int) error {
-		_, err := devices.Create(t.Context(), name(i), store.Spec{})
-		return err
-	}))
+func BenchmarkCreateDir(b *testing.B) {
+	benchmarkCreate(b, func(b *testing.B) store.Backing {
+		dir, err := backing.OpenDir(b.TempDir())
+		require.NoError(b, err)
+		b.Cleanup(func() { require.NoError(b, dir.Close()) })
+		return dir
+	})
 }
 
-func BenchmarkAllocate1M(b *testing.B) {
-	n := *taken
-	db := open(b, b.TempDir(), store.Options{})
-	devices := openTable(b, db, newNoBacking())
-	take(b, devices, n)
-	b.Log(filepath.Base(b.Name()))
-	for b.Loop() {
-		dev, err := devices.Create(b.Context(), name(n), store.Spec{})
-		require.NoError(b, err)
-		require.NoError(b, devices.Remove(b.Context(), dev))
+// BenchmarkAllocate creates and removes a device in tables of different sizes. What
+// the larger one costs more is what it takes to find a free id among many taken
+// ones, and to write to a deeper tree. The disk takes no part in it where there is
+// a file system in memory.
+func BenchmarkAllocate(b *testing.B) {
+	many := *taken
+	if testing.Short() {
+		many = min(many, 100_000)
 	}
+	for _, n := range []int{0, many} {
+		b.Run(fmt.Sprintf("taken=%d", n), func(b *testing.B) {
+			db := openBare(b, memoryDir(b))
+			fill(b, db, n)
+			devices := openTable(b, db, newNoBacking())
+			for b.Loop() {
+				dev, err := devices.Create(b.Context(), deviceName(n), store.Spec{})
+				if err != nil {
+					b.Fatal(err)
+				}
+				if err := devices.Remove(b.Context(), dev); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkOpen opens a store and a device table with many devices.
+func BenchmarkOpen(b *testing.B) {
+	const n = 100_000
+	b.Run(fmt.Sprintf("devices=%d", n), func(b *testing.B) {
+		dir := memoryDir(b)
+		db := openBare(b, dir)
+		fill(b, db, n)
+		openTable(b, db, newNoBacking())
+		for b.Loop() {
+			if err := db.Close(); err != nil {
+				b.Fatal(err)
+			}
+			db = openBare(b, dir)
+			openTable(b, db, newNoBacking())
+		}
+	})
+}
+
+func BenchmarkView(b *testing.B) {
+	const n = 1000
+	db := open(b, b.TempDir(), store.Options{})
+	require.NoError(b, db.Update(b.Context(), func(tx *store.Tx) error {
+		for i := range n {
+			if err := tx.Bucket("bench").Put(benchKey(i), make([]byte, 100)); err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
+	for _, readers := range writers {
+		b.Run(fmt.Sprintf("readers=%d", readers), func(b *testing.B) {
+			err := spread(readers, b.N, func(i int) error {
+				return db.View(func(tx *store.Tx) error {
+					_, err := tx.Bucket("bench").Get(benchKey(i % n))
+					return err
+				})
+			})
+			require.NoError(b, err)
+		})
+	}
+}
+
+// openBare is open without the check at the end, which takes long on a large table.
+func openBare(b *testing.B, dir string) *store.DB {
+	b.Helper()
+	db, err := store.Open(b.Context(), dir, store.Options{})
+	require.NoError(b, err)
+	b.Cleanup(func() { require.NoError(b, db.Close()) })
+	return db
+}
+
+// fill puts n devices under the first ids of the table, in few transactions.
+func fill(b *testing.B, db *store.DB, n int) {
+	b.Helper()
+	for first := 1; first <= n; first += 10_000 {
+		var records []store.Record
+		for id := first; id <= min(first+9_999, n); id++ {
+			records = append(records, store.Record{
+				Device: store.Device{
+					ID: store.DeviceID(id), Name: deviceName(id - 1), Claimed: true,
+					Stamp: store.Stamp{Incarnation: 1, Sequence: uint64(id)},
+				},
+				State: store.Taken, Phase: store.Ready,
+			})
+		}
+		require.NoError(b, db.Update(b.Context(), store.PutRecords("pool", records)))
+	}
+}
+
+// memoryDir returns a new directory in memory, or where there is none, on the disk.
+func memoryDir(b *testing.B) string {
+	b.Helper()
+	dir, err := os.MkdirTemp("/dev/shm", "driftless-bench-")
+	if err != nil {
+		b.Logf("measuring on the disk: %v", err)
+		return b.TempDir()
+	}
+	b.Cleanup(func() { require.NoError(b, os.RemoveAll(dir)) })
+	return dir
 }

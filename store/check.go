@@ -16,6 +16,7 @@ type Violation struct {
 	Text      string
 }
 
+// String returns the violation on one line.
 func (v Violation) String() string {
 	return fmt.Sprintf("(%d) %s: %s", v.Invariant, v.Where, v.Text)
 }

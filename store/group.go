@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"fmt"
-	"runtime"
 	"slices"
 	"time"
 )
@@ -14,6 +13,7 @@ type group struct {
 	waiters int           // transactions whose callers wait
 	want    int           // waiters the leader hopes for; 0: no leader is waiting
 	full    chan struct{} // closed when want is reached
+	lazy    []func(*Tx) error
 	aborts  []func()
 	durable []func()
 	done    chan struct{} // closed when err is decided
@@ -37,6 +37,11 @@ func (db *DB) enqueue(ctx context.Context, fn func(*Tx) error, lazy bool) (*grou
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
+	return db.run(fn, lazy)
+}
+
+// run is enqueue for the holder of the writer.
+func (db *DB) run(fn func(*Tx) error, lazy bool) (*group, error) {
 	tx, err := db.beginUpdate()
 	if err != nil {
 		return nil, err
@@ -51,7 +56,10 @@ func (db *DB) enqueue(ctx context.Context, fn func(*Tx) error, lazy bool) (*grou
 	if err := fn(tx); err != nil {
 		return nil, err
 	}
-	g, err := db.join(tx, lazy)
+	if !lazy {
+		fn = nil
+	}
+	g, err := db.join(tx, fn)
 	joined = err == nil
 	return g, err
 }
@@ -79,8 +87,9 @@ func groupLayer(g *group) *layer {
 }
 
 // join appends tx to the pending group. It fails when the store has failed since
-// tx began, because tx may have read what will never be.
-func (db *DB) join(tx *Tx, lazy bool) (*group, error) {
+// tx began, because tx may have read what will never be. For a lazy transaction the
+// group remembers its function.
+func (db *DB) join(tx *Tx, lazy func(*Tx) error) (*group, error) {
 	db.mu.Lock()
 	defer db.mu.Unlock()
 	if db.failed != nil {
@@ -99,7 +108,8 @@ func (db *DB) join(tx *Tx, lazy bool) (*group, error) {
 	g.layer.merge(tx.own)
 	g.aborts = append(g.aborts, tx.aborts...)
 	g.durable = append(g.durable, tx.durable...)
-	if lazy {
+	if lazy != nil {
+		g.lazy = append(g.lazy, lazy)
 		db.armTimer()
 		return g, nil
 	}
@@ -160,85 +170,34 @@ func (db *DB) await(g *group) error {
 	return g.err
 }
 
-// pace is what the forming of groups has learnt from the commits so far.
-type pace struct {
-	last    int           // waiters of the last group
-	waiting int           // waiters that had queued up when it was done
-	commit  time.Duration // smoothed duration of a commit
-}
-
-// learn takes in a commit of g that took so long while next queued up behind it.
-func (p *pace) learn(g, next *group, took time.Duration) {
-	p.last, p.waiting = g.waiters, 0
-	if next != nil {
-		p.waiting = next.waiters
-	}
-	if p.commit == 0 {
-		p.commit = took
-	}
-	p.commit += (took - p.commit) / 8
-}
-
-// Bounds of a leader's wait: a part of the commit time, and an absolute one.
-const (
-	waitShare = 5 // a fifth
-	waitMax   = 2 * time.Millisecond
-)
-
-// gather lets the leader wait for company: until as many have queued as were in
-// the last group or waited behind it, but for a fifth of a commit at most. Callers
-// that come back after each commit so form one group instead of two that take
-// turns. A lone writer never waits: its last group was 1, and none was waiting.
-func (db *DB) gather(g *group) {
-	db.mu.Lock()
-	want := db.pace.last + db.pace.waiting
-	if g.waiters == 0 || g.waiters >= want {
-		db.mu.Unlock()
-		return
-	}
-	g.want = want
-	patience := min(db.pace.commit/waitShare, waitMax)
-	db.mu.Unlock()
-	if patience < 100*time.Microsecond { // less than a timer can measure
-		for start := time.Now(); time.Since(start) < patience; runtime.Gosched() {
-			select {
-			case <-g.full:
-				return
-			default:
-			}
-		}
-		return
-	}
-	timer := time.NewTimer(patience)
-	defer timer.Stop()
-	select {
-	case <-g.full:
-	case <-timer.C:
-	}
-}
-
 // fail ends g and everything sequenced after it, which may have read g's writes.
-// It holds the writer, so that no function is running on them. The caller is leader.
+// After a full disk, which is not sticky, their lazy transactions are sequenced once
+// more. It holds the writer, so that no function is running. The caller is leader.
 func (db *DB) fail(g *group, err error, sticky bool) {
 	db.writer <- struct{}{}
 	defer func() { <-db.writer }()
 	db.mu.Lock()
-	defer db.mu.Unlock()
 	if sticky {
 		db.failed = err
 	} else {
 		db.undo = nil // the file is as it was
 	}
-	next := db.pending
+	dead := []*group{g}
+	if db.pending != nil {
+		dead = append(dead, db.pending)
+	}
 	db.pending, db.committing = nil, nil
-	for _, dead := range []*group{next, g} {
-		if dead == nil {
-			continue
-		}
-		for _, undo := range slices.Backward(dead.aborts) {
+	db.mu.Unlock()
+	for _, g := range slices.Backward(dead) {
+		for _, undo := range slices.Backward(g.aborts) {
 			undo()
 		}
-		dead.err = fmt.Errorf("commit: %w", err)
-		close(dead.done)
+	}
+	for _, g := range dead {
+		for _, fn := range g.lazy {
+			_, _ = db.run(fn, true) // what fails now is settled at the next Open
+		}
+		g.err = fmt.Errorf("commit: %w", err)
+		close(g.done)
 	}
 }

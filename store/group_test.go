@@ -98,6 +98,11 @@ func TestConcurrentUpdatesAreSerial(t *testing.T) {
 	value, err := get(t, db, "counters", "all")
 	require.NoError(t, err)
 	require.Equal(t, strconv.Itoa(writers*each), value)
+	for w := range writers {
+		value, err := get(t, db, "counters", fmt.Sprint("w", w))
+		require.NoError(t, err)
+		require.Equal(t, strconv.Itoa(each), value)
+	}
 }
 
 // committed tells an Observer's user when a value may be seen.

@@ -20,6 +20,9 @@ type keyLock struct {
 // lock waits for the lock of key and returns its release, to be called once. It
 // returns ErrPending at once when the holder is settling, and ctx's error.
 func (l *keyLocks[K]) lock(ctx context.Context, key K) (unlock func(), err error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err // select would take a free lock, or not, at random
+	}
 	l.mu.Lock()
 	k := l.held[key]
 	if k == nil {

@@ -15,7 +15,6 @@ import (
 type lazyRecord struct {
 	stamp Stamp   // of the record that it replaces
 	rec   *Record // nil: the id is free
-	lost  bool    // thrown out by a full disk; rec is Ready, and true all the same
 }
 
 // change replaces was by rec in tx (nil: frees its id), if was is still there as it
@@ -69,15 +68,7 @@ func (d *Devices) changeLazily(was Record, rec *Record) error {
 			}
 		}
 		tx.durable = append(tx.durable, forget)
-		tx.aborts = append(tx.aborts, func() {
-			if rec == nil || rec.State == Faulty || rec.Phase == Removing {
-				forget() // so the record is unsettled again
-				return
-			}
-			d.mu.Lock()
-			defer d.mu.Unlock()
-			entry.lost = true
-		})
+		tx.aborts = append(tx.aborts, forget)
 		return nil
 	})
 }
@@ -86,13 +77,20 @@ func (d *Devices) changeLazily(was Record, rec *Record) error {
 // has made of it since. ok is false when its id is free.
 func (d *Devices) overlay(rec Record) (_ Record, ok bool) {
 	d.mu.Lock()
-	defer d.mu.Unlock()
 	l, found := d.lazy[rec.ID]
+	d.mu.Unlock()
+	return l.over(rec, found)
+}
+
+// over is overlay for one entry of d.lazy, or none.
+func (l *lazyRecord) over(rec Record, found bool) (_ Record, ok bool) {
 	switch {
-	case !found || l.stamp != rec.Stamp || rec.State != Taken || rec.Phase == Ready:
+	case !found || l.stamp != rec.Stamp:
 		return rec, true
 	case l.rec == nil:
-		return rec, false
+		return rec, false // no later record bears this stamp
+	case rec.State != Taken || rec.Phase == Ready:
+		return rec, true
 	case l.rec.Phase == Ready && rec.Phase == Removing:
 		return rec, true // settled, then removed: the read is the later one
 	}

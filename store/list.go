@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"maps"
 )
 
 // Get returns the usable device of that name. ErrNotFound: there is none.
@@ -78,12 +79,16 @@ func (d *Devices) Faulty() iter.Seq2[Record, error] {
 // such as ErrClosed, ends it.
 func (d *Devices) Records() iter.Seq2[Record, error] {
 	return func(yield func(Record, error) bool) {
+		d.mu.Lock()
+		lazy := maps.Clone(d.lazy) // before the view: what is durable by then shows there
+		d.mu.Unlock()
 		stopped := errors.New("stopped")
 		err := d.db.View(func(tx *Tx) error {
 			for rec, err := range tx.deviceRecords(d.records) {
 				ok := true
 				if err == nil {
-					rec, ok = d.overlay(rec)
+					l, found := lazy[rec.ID]
+					rec, ok = l.over(rec, found)
 				}
 				rec.Device = rec.Device.clone()
 				if ok && !yield(rec, err) {

@@ -118,20 +118,40 @@ func (d *Devices) seize(ctx context.Context, res Resource) (orphan bool, err err
 
 // missing returns the usable devices that were not listed and are absent.
 func (d *Devices) missing(ctx context.Context, listed map[Ref]bool) (gone []Device, err error) {
+	var suspects []Device
 	for dev, err := range d.List() {
-		if errors.Is(err, ErrCorrupt) || err == nil && listed[dev.Ref()] {
-			continue
+		switch {
+		case errors.Is(err, ErrCorrupt):
+		case err != nil:
+			return nil, err
+		case !listed[dev.Ref()]:
+			suspects = append(suspects, dev)
 		}
+	}
+	for _, dev := range suspects {
+		absent, err := d.absent(ctx, dev)
 		if err != nil {
 			return nil, err
 		}
-		presence, _, err := d.probe(ctx, dev.ID)
-		if err != nil {
-			return nil, err
-		}
-		if rec, err := d.lookup(dev.ID); presence == Absent && err == nil && rec.Ref() == dev.Ref() && rec.Phase == Ready {
+		if absent {
 			gone = append(gone, dev)
 		}
 	}
 	return gone, nil
+}
+
+// absent looks, with the id locked, whether the resource of a device that is usable
+// is certainly not there.
+func (d *Devices) absent(ctx context.Context, dev Device) (bool, error) {
+	unlock, err := d.idLocks.lock(ctx, dev.ID)
+	if err != nil {
+		return false, err
+	}
+	defer unlock()
+	presence, _, err := d.probe(ctx, dev.ID)
+	if err != nil {
+		return false, err
+	}
+	rec, err := d.lookup(dev.ID)
+	return presence == Absent && err == nil && rec.Ref() == dev.Ref() && rec.State == Taken && rec.Phase == Ready, nil
 }

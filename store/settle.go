@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 )
 
 // Outcome is what Settle or Reclaim made of a record.
@@ -85,22 +84,9 @@ func (d *Devices) settleID(ctx context.Context, id DeviceID) (Outcome, error) {
 		return Settled, err
 	}
 	if rec.State != Taken || rec.Phase == Ready {
-		return d.resettle(id)
-	}
-	return d.settle(ctx, rec, true)
-}
-
-// resettle repeats a lazy record that a full disk has thrown out.
-func (d *Devices) resettle(id DeviceID) (Outcome, error) {
-	d.mu.Lock()
-	l, ok := d.lazy[id]
-	d.mu.Unlock()
-	if !ok || !l.lost {
 		return Settled, nil
 	}
-	was := *l.rec
-	was.Phase = Creating
-	return Completed, d.changeLazily(was, l.rec)
+	return d.settle(ctx, rec, true)
 }
 
 // settle decides about a record that is creating or removing. forward tells whether
@@ -114,7 +100,7 @@ func (d *Devices) settle(ctx context.Context, rec Record, forward bool) (Outcome
 	case presence == Absent:
 		return d.freed(rec)
 	case !rec.owns(presence, stamp):
-		return d.giveUp(rec, fmt.Errorf("%w: %v under stamp %v", errForeign, presence, stamp))
+		return d.giveUp(rec, rec, fmt.Errorf("%w: %v under stamp %v", errForeign, presence, stamp))
 	case rec.Phase == Creating && presence == Present && forward:
 		return d.complete(ctx, rec)
 	}
@@ -158,7 +144,7 @@ func (d *Devices) destroy(ctx context.Context, rec Record) (Outcome, error) {
 	case err == nil:
 		return d.freed(rec)
 	case errors.Is(err, ErrStale):
-		return d.giveUp(rec, fmt.Errorf("%w: %w", errForeign, err))
+		return d.giveUp(rec, rec, fmt.Errorf("%w: %w", errForeign, err))
 	}
 	failed := rec
 	failed.Claimed = false
@@ -167,10 +153,10 @@ func (d *Devices) destroy(ctx context.Context, rec Record) (Outcome, error) {
 	}
 	if !errors.Is(err, ErrBusy) && ctx.Err() == nil {
 		failed.Attempts++
-		failed.note(err.Error())
 		if failed.Attempts >= d.opts.MaxAttempts && failed.State == Taken {
-			return d.giveUp(rec, err)
+			return d.giveUp(rec, failed, err)
 		}
+		failed.note(err.Error())
 	}
 	if serr := d.changeLazily(rec, &failed); serr != nil {
 		err = errors.Join(err, serr)
@@ -178,11 +164,9 @@ func (d *Devices) destroy(ctx context.Context, rec Record) (Outcome, error) {
 	return Pending, err
 }
 
-// giveUp makes the id of a record faulty and its name free.
-func (d *Devices) giveUp(rec Record, why error) (Outcome, error) {
-	faulty := rec
-	faulty.State, faulty.Since = Faulty, now()
-	faulty.Claimed = rec.Claimed && rec.Phase == Ready
+// giveUp puts faulty in place of rec: its id becomes faulty, its name free.
+func (d *Devices) giveUp(rec, faulty Record, why error) (Outcome, error) {
+	faulty.State, faulty.Claimed, faulty.Since = Faulty, false, now()
 	faulty.note(why.Error())
 	if err := d.changeLazily(rec, &faulty); err != nil {
 		return Pending, errors.Join(why, err)
@@ -236,45 +220,4 @@ func (d *Devices) settleLater(rec Record, forward bool, name, id *unlocker) {
 		defer unlockID()
 		_, _ = d.settle(d.ctx, rec, forward) // what it could not do is in the record
 	}()
-}
-
-// probe asks what is under id. Absence counts only while the backing is the one the
-// table was made with: an empty mount point holds nothing, and means nothing.
-func (d *Devices) probe(ctx context.Context, id DeviceID) (Presence, Stamp, error) {
-	start := time.Now()
-	presence, stamp, err := d.opts.Backing.Probe(ctx, id)
-	if err == nil && presence == Absent {
-		err = d.same(ctx)
-	}
-	d.observe("probe", id, start, err)
-	switch {
-	case err != nil:
-		return Unknown, Stamp{}, fmt.Errorf("probe: %w", err)
-	case presence == Unknown || presence > Present:
-		return Unknown, Stamp{}, errors.New("probe: the backing cannot tell")
-	}
-	return presence, stamp, nil
-}
-
-// same returns nil when the backing is the one that the table was made with.
-func (d *Devices) same(ctx context.Context) error {
-	id, err := d.opts.Backing.Identity(ctx)
-	if err == nil && id != d.identity {
-		err = fmt.Errorf("backing %.80q, table made with %.80q: %w", id, d.identity, ErrIdentity)
-	}
-	return err
-}
-
-func (d *Devices) callCreate(ctx context.Context, dev Device) (Attrs, error) {
-	start := time.Now()
-	attrs, err := d.opts.Backing.Create(ctx, dev.clone())
-	d.observe("create", dev.ID, start, err)
-	return attrs, err
-}
-
-func (d *Devices) callRemove(ctx context.Context, dev Device) error {
-	start := time.Now()
-	err := d.opts.Backing.Remove(ctx, dev.clone())
-	d.observe("remove", dev.ID, start, err)
-	return err
 }

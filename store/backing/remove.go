@@ -15,7 +15,7 @@ import (
 // permission are removed too.
 func (d *Dir) Remove(ctx context.Context, dev store.Device) error {
 	if err := d.remove(ctx, dev.Ref()); err != nil {
-		return fmt.Errorf("remove directory of id %v: %w", dev.ID, err)
+		return fmt.Errorf("remove directory of id %v: %w", dev.ID, spaced(err))
 	}
 	return nil
 }

@@ -1,0 +1,4 @@
+package testenv
+
+// Unmount is what the cleanups do.
+var Unmount = unmount

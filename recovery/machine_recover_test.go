@@ -1,0 +1,237 @@
+package recovery_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"testing/synctest"
+
+	"pgregory.net/rapid"
+
+	"github.com/driftlesskv/driftless/recovery"
+	"github.com/driftlesskv/driftless/store"
+)
+
+// maxDepth is how often recovery is cut off before it may come to its end.
+const maxDepth = 3
+
+// crash ends the world: what has reached the file and the backing is copied, and
+// whatever still runs goes on in a world that nobody looks at again.
+func (m *machine) crash(t *rapid.T, tasks []*task) {
+	m.total.crashes++
+	for _, task := range tasks {
+		task.ended = m.isDone(task)
+	}
+	m.generation++
+	next, err := m.world.copyTo(filepath.Join(m.base, fmt.Sprint(m.generation)))
+	if err != nil {
+		m.fatalf(t, "crash: %v", err)
+	}
+	m.end(t)
+	for _, task := range tasks {
+		if task.started && !m.isDone(task) {
+			m.fatalf(t, "(7) %s does not end", task.name)
+		}
+	}
+	m.world = next
+	for _, l := range m.lives {
+		l.widen(l.file | l.now)
+	}
+	for _, a := range m.attempts {
+		// What became of a failed creation may be lost: then it is rolled forward.
+		a.allowed |= of(ready.claimAs(a.claimed))
+	}
+}
+
+// end lets everything run to its end, closes the store and throws its world away.
+func (m *machine) end(t *rapid.T) {
+	m.setOpen(true)
+	synctest.Wait()
+	if m.db != nil {
+		if err := m.db.Close(); err != nil {
+			m.fatalf(t, "close: %v", err)
+		}
+	}
+	synctest.Wait()
+	m.setOpen(false)
+	m.db, m.devs = nil, nil
+	if err := os.RemoveAll(m.world.dir); err != nil {
+		m.fatalf(t, "remove store: %v", err)
+	}
+}
+
+// recover opens the store that a crash or Close has left. Unless it shall be
+// healthy, faults may be injected and recovery itself be cut off, time and again.
+func (m *machine) recover(t *rapid.T, healthy bool) *recovery.Report {
+	m.answered = map[string]map[verdict]bool{}
+	for depth := 0; ; depth++ {
+		mood := calm
+		if !healthy {
+			mood = m.drawMood(t)
+		}
+		if depth == maxDepth {
+			mood.crash = -1
+		}
+		m.before, m.answers, m.faults = m.world.truth(), map[string]verdict{}, 0
+		var report *recovery.Report
+		opts := m.options(t)
+		open := &task{name: "open", run: func(ctx context.Context) (err error) {
+			m.db, report, err = recovery.Open(ctx, m.world.dir, opts)
+			return err
+		}}
+		alive := m.play(t, []*task{open}, m.judge(t, mood, []*task{open}))
+		m.total.recoveries++
+		if !alive {
+			m.total.nested++
+			m.crash(t, []*task{open})
+			m.recovered(func(l *life, s status) set { return m.reopened(l, s, false) | of(s) })
+			continue
+		}
+		if open.err != nil && m.weather["identity"] == elsewhere && errors.Is(open.err, store.ErrIdentity) {
+			m.recovered(func(l *life, s status) set { return of(s) })
+			m.weather = nil
+			continue
+		}
+		if open.err != nil {
+			if m.faults == 0 || !errors.Is(open.err, context.Canceled) && !errors.Is(open.err, errInjected) {
+				m.fatalf(t, "(7) (10) recovery failed: %v", open.err)
+			}
+			m.recovered(func(l *life, s status) set { return m.reopened(l, s, false) | of(s) })
+			continue
+		}
+		fine := m.faults == 0 && len(m.weather) == 0
+		m.recovered(func(l *life, s status) set { return m.reopened(l, s, fine) })
+		m.finish(t, report, fine)
+		return report
+	}
+}
+
+// recovered applies f, which tells what a recovery makes of a status, to all lives.
+func (m *machine) recovered(f func(*life, status) set) {
+	for _, l := range m.lives {
+		after := (l.file | l.now).each(func(s status) set { return f(l, s) })
+		l.become(after, after|l.file|l.now)
+	}
+}
+
+// reopened is what one recovery makes of a status that it finds in the file.
+func (m *machine) reopened(l *life, s status, healthy bool) set {
+	settled := l.settled(s, m.before.at(l.dev.ID), healthy, true)
+	answer := m.answers[l.dev.Name]
+	if !settled.has(ready) || answer != live && answer != gone {
+		return settled
+	}
+	others := settled &^ of(ready)
+	switch {
+	case answer == live:
+		return others | of(readyClaimed)
+	case healthy:
+		return others | l.settled(removing, m.before.at(l.dev.ID), true, true)
+	}
+	return others | removed
+}
+
+// finish takes over the store that recovery has opened, and holds the report
+// against the truth.
+func (m *machine) finish(t *rapid.T, report *recovery.Report, fine bool) {
+	devs, err := m.db.Devices(table)
+	if err != nil {
+		m.fatalf(t, "devices: %v", err)
+	}
+	m.devs, m.commits, m.incarnation = devs, 0, m.db.Incarnation()
+	m.check(t)
+	var unclaimed, faulties []store.DeviceID
+	for id, rec := range m.records {
+		switch s := statusOf(rec); {
+		case s == ready:
+			unclaimed = append(unclaimed, id)
+		case s >= faulty:
+			faulties = append(faulties, id)
+		case s.unsettled() && fine:
+			m.fatalf(t, "(2) (10) %+v is not settled by a recovery without faults:\n%v", rec, report)
+		}
+	}
+	slices.Sort(unclaimed)
+	slices.Sort(faulties)
+	if got := ids(report.Unclaimed); !slices.Equal(got, unclaimed) {
+		m.fatalf(t, "reported unclaimed %v, want %v", got, unclaimed)
+	}
+	if got := ids(report.Faulty); !slices.Equal(got, faulties) {
+		m.fatalf(t, "reported faulty %v, want %v", got, faulties)
+	}
+	if len(report.Quarantined) > 0 || fine && len(report.Pending)+len(report.Unlisted) > 0 {
+		m.fatalf(t, "reported without a cause:\n%v", report)
+	}
+	if len(report.Unlisted) > 0 {
+		return
+	}
+	m.checkDrift(t, report)
+	m.knowPlants()
+	for _, l := range m.lives {
+		l.file = of(l.seen) // the comparison ends with a commit
+	}
+}
+
+// checkDrift holds orphans and missing devices of a report against the truth.
+func (m *machine) checkDrift(t *rapid.T, report *recovery.Report) {
+	there := m.world.truth()
+	var orphans, missing []store.DeviceID
+	for id, res := range there {
+		rec, ok := m.records[id]
+		if !ok {
+			m.fatalf(t, "(3) (4) id %d is free after a comparison that found %+v", id, res)
+		}
+		own := rec.Stamp == res.Stamp || res.Presence == store.Partial && res.Stamp.IsZero()
+		if !own || rec.Stamp.IsZero() {
+			orphans = append(orphans, id)
+		}
+	}
+	for id, rec := range m.records {
+		if statusOf(rec).usable() && there.at(id).Presence == store.Absent {
+			missing = append(missing, id)
+		}
+	}
+	slices.Sort(orphans)
+	slices.Sort(missing)
+	if got := ids(report.Orphans); !slices.Equal(got, orphans) {
+		m.fatalf(t, "(4) reported orphans %v, want %v", got, orphans)
+	}
+	if got := ids(report.Missing); !slices.Equal(got, missing) {
+		m.fatalf(t, "(4) reported missing %v, want %v", got, missing)
+	}
+}
+
+// knowPlants notes that list and table were compared: from now on the id of what is
+// there is not free.
+func (m *machine) knowPlants() {
+	for _, p := range m.planted {
+		p.known = true
+	}
+}
+
+// recoverTwice closes the store and recovers again: nothing may change.
+func (m *machine) recoverTwice(t *rapid.T, first *recovery.Report) {
+	records, there := m.records, m.world.truth()
+	m.do(t, calm, &op{kind: "close"})
+	m.silent = true
+	again := m.recover(t, true)
+	m.silent = false
+	if !reflect.DeepEqual(m.records, records) || !reflect.DeepEqual(m.world.truth(), there) {
+		m.fatalf(t, "(7) the second recovery changed\n%+v to\n%+v,\n%+v to\n%+v", records, m.records, there, m.world.truth())
+	}
+	did := len(again.Completed) + len(again.Undone) + len(again.Removed) + len(again.Claimed) + len(again.Released)
+	if did > 0 || !slices.Equal(first.Orphans, again.Orphans) || !slices.Equal(first.Missing, again.Missing) {
+		m.fatalf(t, "(7) the first recovery:\n%vthe second:\n%v", first, again)
+	}
+}
+
+func ids(findings []recovery.Finding) (all []store.DeviceID) {
+	for _, f := range findings {
+		all = append(all, f.ID)
+	}
+	return all
+}

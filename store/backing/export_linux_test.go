@@ -1,0 +1,3 @@
+package backing
+
+func init() { FindMount = findMount }
