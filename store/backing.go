@@ -45,7 +45,8 @@ type Backing interface {
 	List(ctx context.Context) iter.Seq2[Resource, error]
 }
 
-// Attrs is what a backing wants remembered about a device: a path, a size.
+// Attrs is what a backing wants remembered about a device: a path, a size. At most
+// 16 KiB; more makes the creation fail with ErrInvalid.
 type Attrs map[string]string
 
 // Presence is a backing's answer to "is it there?". The zero value is Unknown.

@@ -37,6 +37,9 @@ func (d *Devices) same(ctx context.Context) error {
 func (d *Devices) callCreate(ctx context.Context, dev Device) (Attrs, error) {
 	start := time.Now()
 	attrs, err := d.opts.Backing.Create(ctx, dev.clone())
+	if n := len(appendMap(nil, attrs)); err == nil && n > maxAttrs {
+		attrs, err = nil, fmt.Errorf("attributes of %d bytes from the backing, want at most %d: %w", n, maxAttrs, ErrInvalid)
+	}
 	d.observe("create", dev.ID, start, err)
 	return attrs, err
 }

@@ -78,7 +78,8 @@ func (d *Devices) explains(res Resource) (bool, error) {
 	case err != nil:
 		return false, err
 	}
-	return rec.owns(res.Presence, res.Stamp), nil
+	// Unknown: it may be the record's own, and the id is held in any case.
+	return res.Presence == Unknown || rec.owns(res.Presence, res.Stamp), nil
 }
 
 // seize looks at a resource again, with its id locked, and if still no record names
@@ -93,12 +94,9 @@ func (d *Devices) seize(ctx context.Context, res Resource) (orphan bool, err err
 		return false, err
 	}
 	if res.ID != 0 { // a backing may hold what has no id
-		presence, _, err := d.probe(ctx, res.ID)
-		if err != nil {
+		presence, _, _ := d.probe(ctx, res.ID)
+		if err := ctx.Err(); err != nil || presence == Absent {
 			return false, err
-		}
-		if presence == Absent {
-			return false, nil
 		}
 	}
 	return true, d.db.update(ctx, func(tx *Tx) error {
@@ -107,8 +105,11 @@ func (d *Devices) seize(ctx context.Context, res Resource) (orphan bool, err err
 		}
 		d.ids.reserve(tx, res.ID)
 		rec := Record{
-			Device: Device{ID: res.ID, Name: res.Name, Labels: res.Labels},
+			Device: Device{ID: res.ID},
 			State:  Faulty, Phase: Creating, Since: now(),
+		}
+		if checkName("name", res.Name) == nil {
+			rec.Name = res.Name
 		}
 		rec.note(fmt.Sprintf("%v: %v under stamp %v", errForeign, res.Presence, res.Stamp))
 		tx.put(d.records, idKey(res.ID), rec.encode())
@@ -148,8 +149,8 @@ func (d *Devices) absent(ctx context.Context, dev Device) (bool, error) {
 		return false, err
 	}
 	defer unlock()
-	presence, _, err := d.probe(ctx, dev.ID)
-	if err != nil {
+	presence, _, _ := d.probe(ctx, dev.ID) // on an error it is Unknown: nothing is concluded
+	if err := ctx.Err(); err != nil {
 		return false, err
 	}
 	rec, err := d.lookup(dev.ID)

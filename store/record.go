@@ -16,6 +16,7 @@ const recordVersion = 1
 
 const (
 	maxRecord  = 64 << 10 // bytes, stored form
+	maxAttrs   = 16 << 10 // bytes, stored form
 	maxHistory = 8
 	maxText    = 1 << 10 // bytes of a reason or event
 )

@@ -52,9 +52,9 @@ func (d *Devices) Settle(ctx context.Context, id DeviceID) (Outcome, error) {
 	return d.onID(ctx, "settle", id, d.settleID)
 }
 
-// Reclaim gives a faulty id its way out: free when its resource is certainly
-// absent; removed and free when it bears our stamp, nobody has claimed it and it
-// has no children; else it stays as it is. Errors are those of Settle.
+// Reclaim gives a faulty id that has no children its way out: free when its resource
+// is certainly absent; removed and free when it bears our stamp and nobody has
+// claimed it; else it stays as it is. Errors are those of Settle.
 func (d *Devices) Reclaim(ctx context.Context, id DeviceID) (Outcome, error) {
 	return d.onID(ctx, "reclaim", id, d.reclaimID)
 }
@@ -184,6 +184,9 @@ func (d *Devices) reclaimID(ctx context.Context, id DeviceID) (Outcome, error) {
 	if err != nil || rec.State != Faulty {
 		return Settled, err
 	}
+	if busy, err := d.hasChildren(ctx, id); busy || err != nil {
+		return Settled, err
+	}
 	presence, stamp, err := d.probe(ctx, id)
 	switch {
 	case presence == Unknown:
@@ -192,9 +195,6 @@ func (d *Devices) reclaimID(ctx context.Context, id DeviceID) (Outcome, error) {
 		return d.freed(rec)
 	case !rec.owns(presence, stamp) || rec.Claimed:
 		return Settled, nil
-	}
-	if busy, err := d.hasChildren(ctx, id); busy || err != nil {
-		return Settled, err
 	}
 	return d.destroy(ctx, rec)
 }

@@ -266,6 +266,7 @@ func TestReconcile(t *testing.T) {
 	p.mem.Drop(a.ID)
 	p.mem.Plant(store.Resource{ID: 3, Name: "stray", Presence: store.Partial})
 	p.mem.Plant(store.Resource{ID: 1 << 30, Presence: store.Present, Stamp: b.Stamp})
+	p.mem.Plant(store.Resource{ID: b.ID, Presence: store.Unknown}) // its stamp cannot be read now
 	drift, err := p.Reconcile(ctx)
 	require.NoError(t, err)
 	require.Equal(t, []store.Device{a}, drift.Missing)
@@ -273,6 +274,7 @@ func TestReconcile(t *testing.T) {
 	require.Equal(t, []string{`1 taken present "a" claimed`, `2 taken present "b" claimed`, `3 faulty creating "stray"`}, p.states())
 	require.Equal(t, store.DeviceID(4), p.create("c", store.Spec{}).ID)
 	require.Zero(t, p.mem.Collisions())
+	p.mem.Plant(store.Resource{ID: b.ID, Presence: store.Present, Stamp: b.Stamp})
 
 	p.fail(backing.OpList, backing.Half, errBackend, 1)
 	_, err = p.Reconcile(ctx)
