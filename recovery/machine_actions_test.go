@@ -253,7 +253,7 @@ func (m *machine) unplant(t *rapid.T) {
 
 // tamper takes away the resource of a device, and puts another one there perhaps.
 func (m *machine) tamper(t *rapid.T) {
-	if rapid.IntRange(0, 3).Draw(t, "tamper?") < 3 || len(m.gates()) > 0 {
+	if len(m.gates()) > 0 || m.tampering > 2 {
 		t.Skip("seldom")
 	}
 	o := m.drawHandle(t, "tamper")

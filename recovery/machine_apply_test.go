@@ -202,9 +202,9 @@ func (m *machine) reclaim(l *life) set {
 	res := m.before.at(l.dev.ID)
 	own := res.Stamp == l.dev.Stamp || res.Presence == store.Partial && res.Stamp.IsZero()
 	switch {
-	case l.seen < faulty:
+	case l.seen < faulty, m.children(l) > 0:
 		return of(l.seen)
-	case res.Presence == store.Absent, own && l.seen == faulty && m.children(l) == 0:
+	case res.Presence == store.Absent, own && l.seen == faulty:
 		return of(gone0)
 	}
 	return of(l.seen)

@@ -43,9 +43,9 @@ const (
 // backing's list is compared with the table. The tables are then at hand through
 // store.DB.Devices.
 //
-// One device, or a backing that is away, never makes Open fail: that is in the
-// report. Open fails as store.Open and store.DB.OpenDevices do, with a medium that
-// takes no writes, and when ctx ends; the store is then closed. A store opened
+// One device, a backing that is away, or a full disk never makes Open fail: that is
+// in the report. Open fails as store.Open and store.DB.OpenDevices do, when a write
+// fails, and when ctx ends; the store is then closed. A store opened
 // read-only is reported on as far as reading goes, and nothing is changed.
 func Open(ctx context.Context, dir string, opts Options) (*store.DB, *Report, error) {
 	db, err := store.Open(ctx, dir, opts.Store)
@@ -63,7 +63,7 @@ func settleAll(ctx context.Context, db *store.DB, opts Options) (*Report, error)
 	report := &Report{}
 	if !opts.Store.ReadOnly {
 		moved, err := db.Quarantine(ctx)
-		if err != nil {
+		if err != nil && !errors.Is(err, store.ErrNoSpace) {
 			return nil, err
 		}
 		for _, bad := range moved {

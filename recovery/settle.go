@@ -50,9 +50,10 @@ func unclaimed(rec store.Record) bool {
 }
 
 // fatal tells whether an error is the end of the run and not of one device: the
-// store takes no writes, or the caller has given up.
+// store has failed or was closed, or the caller has given up. A full disk is not: an
+// agent must be able to start on one, to make room.
 func fatal(ctx context.Context, err error) bool {
-	return ctx.Err() != nil || errors.Is(err, store.ErrFailed) || errors.Is(err, store.ErrNoSpace) || errors.Is(err, store.ErrClosed)
+	return ctx.Err() != nil || errors.Is(err, store.ErrFailed) || errors.Is(err, store.ErrClosed)
 }
 
 func (r *run) settleOne(ctx context.Context, rec store.Record) error {

@@ -13,36 +13,36 @@ import (
 )
 
 // commit makes g durable in one transaction of the file. The caller is leader.
-func (db *DB) commit(g *group) {
+func (db *DB) commit(g *group) (event CommitEvent) {
 	start := time.Now()
 	db.mu.Lock()
 	db.pending, db.committing = nil, g
 	failed := db.failed
 	db.mu.Unlock()
+	event = CommitEvent{Transactions: g.waiters, Bytes: g.layer.bytes, Err: failed}
 	if failed != nil {
 		db.fail(g, failed, true)
-		return
+		return event
 	}
 	published, err := db.write(g.layer)
-	took := time.Since(start)
-	if o := db.opts.Observer; o != nil {
-		o.Commit(CommitEvent{g.waiters, g.layer.bytes, took, err})
-	}
+	event.Duration = time.Since(start)
 	if err != nil {
-		err, sticky := classify(err, published)
-		db.fail(g, err, sticky)
-		return
+		var sticky bool
+		event.Err, sticky = classify(err, published)
+		db.fail(g, event.Err, sticky)
+		return event
 	}
 	db.mu.Lock()
 	db.committing, db.undo = nil, nil
 	db.stats.Commits++
 	db.stats.Transactions += int64(g.waiters)
-	db.pace.learn(g, db.pending, took)
+	db.pace.learn(g, db.pending, event.Duration)
 	db.mu.Unlock()
 	for _, f := range g.durable {
 		f()
 	}
 	close(g.done)
+	return event
 }
 
 // write applies l to the file and commits. published tells, after an error, whether

@@ -159,15 +159,24 @@ func (db *DB) await(g *group) error {
 	select {
 	case <-g.done:
 	case db.leader <- struct{}{}:
-		select {
-		case <-g.done: // the last leader committed it
-		default:
-			db.gather(g)
-			db.commit(g)
-		}
+		event, led := db.lead(g)
 		<-db.leader
+		if o := db.opts.Observer; led && o != nil {
+			o.Commit(event)
+		}
 	}
 	return g.err
+}
+
+// lead commits g, unless the last leader has. The caller is leader.
+func (db *DB) lead(g *group) (event CommitEvent, led bool) {
+	select {
+	case <-g.done:
+		return event, false
+	default:
+	}
+	db.gather(g)
+	return db.commit(g), true
 }
 
 // fail ends g and everything sequenced after it, which may have read g's writes.

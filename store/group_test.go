@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/driftlesskv/driftless/store"
+	"github.com/driftlesskv/driftless/store/backing"
 )
 
 // increment adds one to a counter within tx.
@@ -105,19 +106,8 @@ func TestConcurrentUpdatesAreSerial(t *testing.T) {
 	}
 }
 
-// committed tells an Observer's user when a value may be seen.
-type committed struct{ commits atomic.Int64 }
-
-func (c *committed) Commit(e store.CommitEvent) {
-	if e.Err == nil {
-		c.commits.Add(1)
-	}
-}
-func (*committed) Backing(store.BackingEvent) {}
-
 func TestViewsShowDurableStateOnly(t *testing.T) {
-	seen := &committed{}
-	db := open(t, t.TempDir(), store.Options{Observer: seen})
+	db := open(t, t.TempDir(), store.Options{})
 	stop := make(chan struct{})
 	var crew sync.WaitGroup
 	defer crew.Wait()
@@ -137,8 +127,8 @@ func TestViewsShowDurableStateOnly(t *testing.T) {
 					if err != nil {
 						return nil //nolint:nilerr // not there yet
 					}
-					if n, _ := strconv.ParseInt(string(value), 10, 64); n > seen.commits.Load() {
-						return fmt.Errorf("value %d is visible after %d commits", n, seen.commits.Load())
+					if n, _ := strconv.ParseInt(string(value), 10, 64); n > db.Stats().Commits {
+						return fmt.Errorf("value %d is visible after %d commits", n, db.Stats().Commits)
 					}
 					return nil
 				})
@@ -250,4 +240,46 @@ func TestCloseWaitsForOperations(t *testing.T) {
 	value, err := get(t, db, "b", "k")
 	require.NoError(t, err)
 	require.Equal(t, "v", value)
+}
+
+// observed counts what an Observer is told.
+type observed struct {
+	mu       sync.Mutex
+	commits  []store.CommitEvent
+	backings []store.BackingEvent
+}
+
+func (o *observed) Commit(e store.CommitEvent) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.commits = append(o.commits, e)
+}
+
+func (o *observed) Backing(e store.BackingEvent) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.backings = append(o.backings, e)
+}
+
+func TestObserver(t *testing.T) {
+	o := &observed{}
+	db := open(t, t.TempDir(), store.Options{Observer: o, SettleDelay: time.Hour})
+	put(t, db, "b", "k", "v")
+	require.Len(t, o.commits, 1)
+	require.Equal(t, 1, o.commits[0].Transactions)
+	require.Positive(t, o.commits[0].Bytes)
+	require.Positive(t, o.commits[0].Duration)
+	d, err := db.OpenDevices(ctx, "pool", store.DevicesOptions{Backing: backing.NewMemory("pool")})
+	require.NoError(t, err)
+	dev, err := d.Create(ctx, "a", store.Spec{})
+	require.NoError(t, err)
+	require.NoError(t, d.Remove(ctx, dev))
+	var ops []string
+	for _, e := range o.backings {
+		require.Equal(t, "pool", e.Table)
+		require.Equal(t, dev.ID, e.ID)
+		ops = append(ops, e.Op)
+	}
+	require.Equal(t, []string{"create", "probe", "remove"}, ops)
+	require.Len(t, o.commits, 4, "table, intent to create, intent to remove with the settling of the first")
 }

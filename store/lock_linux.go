@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strconv"
 	"strings"
@@ -17,19 +18,21 @@ import (
 // the file LOCK, exclusive for a writer, shared for readers. The kernel drops it
 // when the last process that has the descriptor is gone.
 type fileLock struct {
-	f     *os.File // nil: read-only in a directory without a lock file
-	clean bool     // the last writer closed the store, or there was none
-	write bool
+	f      *os.File // nil: read-only in a directory without a lock file
+	clean  bool     // the last writer closed the store, or there was none
+	writer bool
 }
 
-// While a writer runs, LOCK holds its pid; an orderly Close empties it. So a pid
-// found with the lock free means that the last writer crashed or failed.
+// While a writer runs, LOCK holds its pid; an orderly Close puts 0 there. So a pid
+// found with the lock free means that the last writer crashed or failed. The length
+// stays the same: a full disk must not keep a store from being opened.
+const lockForm = "%10d\n"
 
 // lockDir takes the lock, waiting as the options say.
 func lockDir(ctx context.Context, dir *os.File, opts Options) (*fileLock, error) {
-	l := &fileLock{write: !opts.ReadOnly}
+	l := &fileLock{writer: !opts.ReadOnly}
 	flags, how := os.O_RDONLY, unix.LOCK_SH
-	if l.write {
+	if l.writer {
 		flags, how = os.O_RDWR|os.O_CREATE, unix.LOCK_EX
 	}
 	f, err := openAt(dir, lockName, flags, 0o600)
@@ -43,7 +46,7 @@ func lockDir(ctx context.Context, dir *os.File, opts Options) (*fileLock, error)
 	if err := l.acquire(ctx, how, opts.LockTimeout); err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
-	if l.write {
+	if l.writer {
 		err = l.sign()
 	}
 	if err != nil {
@@ -75,29 +78,31 @@ func (l *fileLock) acquire(ctx context.Context, how int, timeout time.Duration) 
 
 // sign notes whether the last writer left in order, and puts our pid there.
 func (l *fileLock) sign() error {
-	info, err := l.f.Stat()
-	if err != nil {
-		return err
-	}
-	l.clean = info.Size() == 0
 	if err := l.f.Chmod(0o600); err != nil {
 		return err
 	}
-	if err := l.f.Truncate(0); err != nil {
+	said, err := io.ReadAll(io.NewSectionReader(l.f, 0, 64))
+	if err != nil {
 		return err
 	}
-	_, err = l.f.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
+	pid := strings.TrimSpace(string(said))
+	l.clean = pid == "" || pid == "0"
+	return l.write(os.Getpid())
+}
+
+func (l *fileLock) write(pid int) error {
+	_, err := l.f.WriteAt(fmt.Appendf(nil, lockForm, pid), 0)
 	return err
 }
 
-// release gives the lock up. After a clean close the pid goes first.
+// release gives the lock up, after a clean close with a note that it was one.
 func (l *fileLock) release(clean bool) error {
 	if l.f == nil {
 		return nil
 	}
 	var err error
-	if clean && l.write {
-		err = l.f.Truncate(0)
+	if clean && l.writer {
+		err = l.write(0)
 	}
 	return errors.Join(err, l.f.Close())
 }

@@ -40,7 +40,7 @@ func (o Options) withDefaults() (Options, error) {
 }
 
 // An Observer receives measurements. Its methods are called from the goroutine
-// that did the work, several at once; they must be quick and must not call the store.
+// that did the work, after it, several at once.
 type Observer interface {
 	// Commit is called once for each group of transactions that went to the disk.
 	Commit(CommitEvent)

@@ -59,12 +59,30 @@ func (d *Devices) reconcile(ctx context.Context) (drift Drift, err error) {
 	if drift.Missing, err = d.missing(ctx, listed); err != nil {
 		return drift, err
 	}
-	return drift, d.db.update(ctx, func(tx *Tx) error {
+	return drift, d.clearDoubt(ctx)
+}
+
+// clearDoubt lets ids be handed out again, after the whole list has been compared.
+func (d *Devices) clearDoubt(ctx context.Context) error {
+	doubt, err := ask(ctx, d, func() bool { return d.ids.doubt })
+	if err != nil || !doubt {
+		return err
+	}
+	return d.db.update(ctx, func(tx *Tx) error {
 		was := d.ids.doubt
 		d.ids.doubt = false
 		tx.aborts = append(tx.aborts, func() { d.ids.doubt = was })
 		return tx.delete(metaBucket, doubtPrefix+d.table)
 	})
+}
+
+// ask returns what the index says, which is the writer's.
+func ask[T any](ctx context.Context, d *Devices, f func() T) (answer T, err error) {
+	err = d.db.lazily(ctx, func(*Tx) error {
+		answer = f()
+		return nil
+	})
+	return answer, err
 }
 
 // explains tells whether a record names the resource.

@@ -184,7 +184,8 @@ func (d *Devices) reclaimID(ctx context.Context, id DeviceID) (Outcome, error) {
 	if err != nil || rec.State != Faulty {
 		return Settled, err
 	}
-	if busy, err := d.hasChildren(ctx, id); busy || err != nil {
+	children, err := ask(ctx, d, func() int { return d.ids.children[id] })
+	if err != nil || children > 0 {
 		return Settled, err
 	}
 	presence, stamp, err := d.probe(ctx, id)
@@ -197,15 +198,6 @@ func (d *Devices) reclaimID(ctx context.Context, id DeviceID) (Outcome, error) {
 		return Settled, nil
 	}
 	return d.destroy(ctx, rec)
-}
-
-// hasChildren asks the index, which is the writer's.
-func (d *Devices) hasChildren(ctx context.Context, id DeviceID) (has bool, err error) {
-	err = d.db.lazily(ctx, func(*Tx) error {
-		has = d.ids.children[id] > 0
-		return nil
-	})
-	return has, err
 }
 
 // settleLater settles rec in the background, after its operation was cancelled. It
