@@ -80,7 +80,7 @@ func (d *Devices) create(ctx context.Context, c creation) (Device, error) {
 		if !errors.Is(err, errForeign) {
 			break
 		}
-		err = fmt.Errorf("%w: %w", ErrExists, err)
+		err = &OpError{Op: c.op, Name: c.name, ID: c.made.ID, Err: fmt.Errorf("%w: %w", ErrExists, err)}
 	}
 	if c.replaced != nil && ctx.Err() == nil {
 		// The name is free of it already; what remains is Scrub's to retry.

@@ -56,7 +56,7 @@
 // A caller with records of its own makes a device by Prepare, filling it, its own
 // transaction, Claim; and deletes one by Unclaim, its own transaction, Remove.
 // Whatever crash falls between, its own records decide at start-up: see
-// recovery.Options.Owner.
+// recovery.Table.Owner.
 //
 // # Concurrency
 //

@@ -54,6 +54,6 @@ func syncDir(path string) error {
 	if err != nil {
 		return err
 	}
-	defer d.Close() //nolint:errcheck // only read
+	defer func() { _ = d.Close() }() // only read
 	return d.Sync()
 }

@@ -120,7 +120,7 @@ func lockHolder(f *os.File) int {
 	if err != nil {
 		return 0
 	}
-	defer locks.Close() //nolint:errcheck // only read
+	defer func() { _ = locks.Close() }() // only read
 	for lines := bufio.NewScanner(locks); lines.Scan(); {
 		field := strings.Fields(lines.Text())
 		if len(field) >= 6 && field[1] == "FLOCK" && field[5] == inode {

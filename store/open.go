@@ -112,7 +112,7 @@ func (db *DB) prepareFile() error {
 	if err != nil {
 		return err
 	}
-	defer f.Close() //nolint:errcheck // synced explicitly where it matters
+	defer func() { _ = f.Close() }() // synced explicitly where it matters
 	if db.lock.clean {
 		return nil
 	}

@@ -251,6 +251,9 @@ func TestForeignResourcesAreBounded(t *testing.T) {
 	}
 	_, err := p.Create(ctx, "a", store.Spec{})
 	require.ErrorIs(t, err, store.ErrExists)
+	var op *store.OpError
+	require.ErrorAs(t, err, &op)
+	require.Equal(t, "create", op.Op)
 	_, err = p.Get("a")
 	require.ErrorIs(t, err, store.ErrNotFound)
 	drift, err := p.Reconcile(ctx)
