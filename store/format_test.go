@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	bolt "go.etcd.io/bbolt"
 	"pgregory.net/rapid"
 
 	"github.com/driftlesskv/driftless/store"
@@ -107,6 +108,25 @@ func TestWriteGolden(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, os.MkdirAll(filepath.Join("testdata", "v1"), 0o755))
 	require.NoError(t, os.WriteFile(filepath.Join("testdata", "v1", "data.db"), out.Bytes(), 0o644))
+}
+
+// rewrite changes a value of a closed store, checksum included.
+func rewrite(t testing.TB, dir, bucket, key string, change func([]byte) []byte) {
+	t.Helper()
+	edit(t, dir, func(tx *bolt.Tx) error {
+		b := tx.Bucket([]byte(bucket))
+		value := change(bytes.Clone(b.Get([]byte(key))[4:]))
+		return b.Put([]byte(key), store.Seal(bucket, key, value))
+	})
+}
+
+// edit changes a closed store behind its back.
+func edit(t testing.TB, dir string, change func(*bolt.Tx) error) {
+	t.Helper()
+	file, err := bolt.Open(filepath.Join(dir, "data.db"), 0o600, nil)
+	require.NoError(t, err)
+	require.NoError(t, file.Update(change))
+	require.NoError(t, file.Close())
 }
 
 func FuzzRecord(f *testing.F) {

@@ -123,25 +123,6 @@ func TestOpenNewerFormat(t *testing.T) {
 	}
 }
 
-// rewrite changes a value of a closed store, checksum included.
-func rewrite(t testing.TB, dir, bucket, key string, change func([]byte) []byte) {
-	t.Helper()
-	edit(t, dir, func(tx *bolt.Tx) error {
-		b := tx.Bucket([]byte(bucket))
-		value := change(bytes.Clone(b.Get([]byte(key))[4:]))
-		return b.Put([]byte(key), store.Seal(bucket, key, value))
-	})
-}
-
-// edit changes a closed store behind its back.
-func edit(t testing.TB, dir string, change func(*bolt.Tx) error) {
-	t.Helper()
-	file, err := bolt.Open(filepath.Join(dir, "data.db"), 0o600, nil)
-	require.NoError(t, err)
-	require.NoError(t, file.Update(change))
-	require.NoError(t, file.Close())
-}
-
 func TestSecondOpener(t *testing.T) {
 	dir := t.TempDir()
 	open(t, dir, store.Options{})
