@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 
 	bolt "go.etcd.io/bbolt"
@@ -63,7 +64,9 @@ func (db *DB) Check(ctx context.Context) (*CheckReport, error) {
 		return nil, fmt.Errorf("check: %w", err)
 	}
 	defer tx.end()
-	checkPages(r, tx.read.file)
+	if err := db.checkFilePages(r, tx.read.file); err != nil {
+		return nil, fmt.Errorf("check: %w", err)
+	}
 	err = db.inspect(func(bucket, key string, stored []byte) {
 		r.Values++
 		if err := verify(bucket, key, stored); err != nil {
@@ -71,7 +74,7 @@ func (db *DB) Check(ctx context.Context) (*CheckReport, error) {
 		}
 	})
 	if err != nil {
-		r.add(0, "data.db", "%v", err)
+		r.add(0, dataName, "%v", err)
 		return r, nil
 	}
 	tables, err := tx.tables()
@@ -90,17 +93,25 @@ func (db *DB) Check(ctx context.Context) (*CheckReport, error) {
 	return r, nil
 }
 
-// checkPages lets bbolt check the structure of its file.
-func checkPages(r *CheckReport, file *bolt.Tx) {
-	err := guard(func() error {
-		for err := range file.Check() {
-			r.add(0, "data.db", "%v", err)
-		}
-		return nil
-	})
+// checkFilePages checks the pages that a transaction of the file can reach. They
+// stay as they are while it is open.
+func (db *DB) checkFilePages(r *CheckReport, tx *bolt.Tx) error {
+	f, err := openAt(db.dir, dataName, os.O_RDONLY, 0)
 	if err != nil {
-		r.add(0, "data.db", "%v", err)
+		return err
 	}
+	defer func() { _ = f.Close() }() // only read
+	size := uint64(db.file.Info().PageSize)
+	err = checkPages(f, fileShape{
+		pageSize: size,
+		root:     uint64(tx.Cursor().Bucket().Root()),
+		pages:    uint64(tx.Size()) / size,
+	})
+	if errors.Is(err, ErrCorrupt) {
+		r.add(0, dataName, "%v", err)
+		return nil
+	}
+	return err
 }
 
 // checkTable compares the records of a table with its names and with each other.

@@ -203,7 +203,7 @@ func openBolt(dir *os.File, name string, flags int, opts bolt.Options) (file *bo
 }
 
 func (db *DB) openFile() error {
-	err := db.checkLength()
+	err := db.checkFile()
 	if err != nil {
 		return err
 	}

@@ -33,16 +33,20 @@ func (d *Devices) Remove(ctx context.Context, dev Device) error {
 	defer unlockName()
 	var rec Record
 	err = d.db.update(ctx, func(tx *Tx) (err error) {
-		if rec, err = d.handle(tx, dev); err != nil || rec.Phase == Removing && rec.State == Taken {
+		rec, err = d.handle(tx, dev)
+		switch {
+		case errors.Is(err, ErrNotFound):
+			return nil // rec stays zero; the update waits for what freed it to be durable
+		case err != nil, rec.State == Taken && rec.Phase == Removing:
 			return err
 		}
 		return d.putRemoving(tx, rec)
 	})
 	switch {
-	case errors.Is(err, ErrNotFound):
-		return nil
 	case err != nil:
 		return fail(rec.Phase, err)
+	case rec.State == Free:
+		return nil
 	}
 	outcome, err := d.settleID(ctx, dev.ID)
 	switch {
