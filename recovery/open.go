@@ -19,8 +19,9 @@ type Options struct {
 type Table struct {
 	Name string
 	store.DevicesOptions
-	// Owner, if not nil, is asked about every device that is not claimed, which is
-	// what a crash between the caller's transaction and Claim or Remove leaves.
+	// Owner, if not nil, is asked about every device. For one that is not claimed,
+	// which is what a crash between the caller's transaction and Claim or Remove
+	// leaves, the answer decides; for a claimed one Gone is only reported.
 	Owner Owner
 }
 
@@ -120,6 +121,9 @@ type run struct {
 // helper processes more than for processors.
 const workers = 8
 
+// errLeft is the end of a run whose owner's function did not return.
+var errLeft = errors.New("the owner's function has left its goroutine")
+
 // each calls f for every record that want accepts, several at once, and returns
 // the first error that ends the run. The records are read before f runs.
 func (r *run) each(ctx context.Context, want func(store.Record) bool, f func(context.Context, store.Record) error) error {
@@ -141,18 +145,25 @@ func (r *run) each(ctx context.Context, want func(store.Record) bool, f func(con
 		crew.Add(1)
 		go func() {
 			defer crew.Done()
+			left := true // until the loop ends: f may leave by runtime.Goexit
+			defer func() {
+				if left {
+					stop(errLeft)
+				}
+			}()
 			for rec := range queue {
 				if err := f(ctx, rec); err != nil {
 					stop(err)
 				}
 			}
+			left = false
 		}()
 	}
 	for _, rec := range todo {
-		if ctx.Err() != nil {
-			break
+		select {
+		case queue <- rec:
+		case <-ctx.Done():
 		}
-		queue <- rec
 	}
 	close(queue)
 	crew.Wait()

@@ -41,6 +41,7 @@ type Report struct {
 	Released  []Finding `json:"released,omitempty"`  // faulty ids that are free again
 
 	Unclaimed []Finding `json:"unclaimed,omitempty"` // kept: the owner cannot tell, or there is none
+	Disowned  []Finding `json:"disowned,omitempty"`  // kept: claimed, but its owner does not have it
 	Pending   []Finding `json:"pending,omitempty"`   // the backing cannot tell, or is busy; Scrub retries
 	Faulty    []Finding `json:"faulty,omitempty"`    // ids out of use, with the reason
 	Orphans   []Finding `json:"orphans,omitempty"`   // resources that no record names; left alone
@@ -52,7 +53,7 @@ type Report struct {
 
 // Clean reports whether nothing is left that wants a person's eye.
 func (r *Report) Clean() bool {
-	return len(r.Unclaimed)+len(r.Pending)+len(r.Faulty)+len(r.Orphans)+
+	return len(r.Unclaimed)+len(r.Disowned)+len(r.Pending)+len(r.Faulty)+len(r.Orphans)+
 		len(r.Missing)+len(r.Unlisted)+len(r.Quarantined) == 0
 }
 
@@ -69,6 +70,7 @@ func (r *Report) String() string {
 		{"claimed", r.Claimed},
 		{"released", r.Released},
 		{"unclaimed", r.Unclaimed},
+		{"disowned", r.Disowned},
 		{"pending", r.Pending},
 		{"faulty", r.Faulty},
 		{"orphans", r.Orphans},
@@ -95,7 +97,7 @@ func (r *Report) String() string {
 // sort puts the findings into a fixed order: they come in from several goroutines.
 func (r *Report) sort() {
 	for _, list := range [][]Finding{
-		r.Completed, r.Undone, r.Removed, r.Claimed, r.Released, r.Unclaimed,
+		r.Completed, r.Undone, r.Removed, r.Claimed, r.Released, r.Unclaimed, r.Disowned,
 		r.Pending, r.Faulty, r.Orphans, r.Missing, r.Unlisted,
 	} {
 		slices.SortFunc(list, func(a, b Finding) int {

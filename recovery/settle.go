@@ -17,6 +17,9 @@ func (r *run) open(ctx context.Context) error {
 		if err := r.each(ctx, unclaimed, r.askOwner); err != nil {
 			return err
 		}
+		if err := r.each(ctx, claimed, r.askDisowned); err != nil {
+			return err
+		}
 	}
 	return r.finish(ctx)
 }
@@ -47,6 +50,10 @@ func unsettled(rec store.Record) bool {
 
 func unclaimed(rec store.Record) bool {
 	return rec.State == store.Taken && rec.Phase == store.Ready && !rec.Claimed
+}
+
+func claimed(rec store.Record) bool {
+	return rec.State == store.Taken && rec.Phase == store.Ready && rec.Claimed
 }
 
 // fatal tells whether an error is the end of the run and not of one device: the
@@ -119,6 +126,15 @@ func (r *run) askOwner(ctx context.Context, rec store.Record) error {
 	return nil // still unclaimed: observe reports it
 }
 
+// askDisowned reports a claimed device that its owner does not have. It is kept: the
+// owner's records may have lost their tail.
+func (r *run) askDisowned(ctx context.Context, rec store.Record) error {
+	if live, err := r.owner(ctx, rec.Name); err == nil && live == Gone {
+		r.add(&r.report.Disowned, finding(r.table, rec, nil))
+	}
+	return ctx.Err()
+}
+
 // compare holds the backing's list against the table.
 func (r *run) compare(ctx context.Context) error {
 	drift, err := r.devices.Reconcile(ctx)
@@ -140,7 +156,7 @@ func (r *run) compare(ctx context.Context) error {
 	return nil
 }
 
-// observe lists what is faulty, unclaimed or claimed by nobody known, and changes nothing.
+// observe lists what is faulty or unclaimed, and changes nothing.
 func (r *run) observe() error {
 	for rec, err := range r.devices.Records() {
 		switch {

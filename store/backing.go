@@ -37,7 +37,7 @@ type Backing interface {
 
 	// Probe tells what is there under id. It answers Unknown, or an error, when
 	// it cannot tell; never Absent. The stamp is the resource's own, zero when the
-	// resource has none that can be read.
+	// resource has none; one that cannot be read makes the answer Unknown.
 	Probe(ctx context.Context, id DeviceID) (Presence, Stamp, error)
 
 	// List yields every resource, the half-made and half-removed ones included.

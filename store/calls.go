@@ -4,12 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"time"
 )
 
 // probe asks what is under id. Absence counts only while the backing is the one the
 // table was made with: an empty mount point holds nothing, and means nothing.
 func (d *Devices) probe(ctx context.Context, id DeviceID) (Presence, Stamp, error) {
+	if err := d.meet(ctx); err != nil {
+		return Unknown, Stamp{}, err
+	}
 	start := time.Now()
 	presence, stamp, err := d.opts.Backing.Probe(ctx, id)
 	if err == nil && presence == Absent {
@@ -31,7 +35,22 @@ func (d *Devices) same(ctx context.Context) error {
 	if err == nil && id != d.identity {
 		err = fmt.Errorf("backing %.80q, table made with %.80q: %w", id, d.identity, ErrIdentity)
 	}
+	if err == nil {
+		d.known.Store(true)
+	}
 	return err
+}
+
+// meet returns nil once the backing has told the identity that it had when the
+// table was made. Before that nothing is created or destroyed there.
+func (d *Devices) meet(ctx context.Context) error {
+	if d.known.Load() {
+		return nil
+	}
+	if err := d.same(ctx); err != nil {
+		return fmt.Errorf("%w: identity of the backing: %w", ErrPending, err)
+	}
+	return nil
 }
 
 func (d *Devices) callCreate(ctx context.Context, dev Device) (Attrs, error) {
@@ -41,7 +60,7 @@ func (d *Devices) callCreate(ctx context.Context, dev Device) (Attrs, error) {
 		attrs, err = nil, fmt.Errorf("attributes of %d bytes from the backing, want at most %d: %w", n, maxAttrs, ErrInvalid)
 	}
 	d.observe("create", dev.ID, start, err)
-	return attrs, err
+	return maps.Clone(attrs), err
 }
 
 func (d *Devices) callRemove(ctx context.Context, dev Device) error {

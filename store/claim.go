@@ -103,6 +103,15 @@ func (d *Devices) MarkFaulty(ctx context.Context, dev Device, reason string) err
 	return nil
 }
 
+// ready returns nil when an operation that holds its name's lock may start: the
+// store was not closed while it waited, and the backing is the right one.
+func (d *Devices) ready(ctx context.Context) error {
+	if d.ctx.Err() != nil {
+		return ErrClosed
+	}
+	return d.meet(ctx)
+}
+
 // enter starts an operation that Close waits for, on a store that can be written.
 func (d *Devices) enter(ctx context.Context, op, name string, id DeviceID) (leave func(), err error) {
 	d.db.mu.Lock()

@@ -72,6 +72,12 @@ func (db *DB) write(l *layer) (published bool, err error) {
 	if err = guard(tx.Commit); err == nil {
 		return false, nil
 	}
+	if errors.Is(err, ErrCorrupt) {
+		db.mu.Lock()
+		db.wedged = true
+		db.mu.Unlock()
+		return true, err
+	}
 	after := -1
 	_ = guard(func() error { // when even this fails, published is the safe answer
 		probe, err := db.file.Begin(false)

@@ -18,11 +18,12 @@ import (
 // ErrExhausted: no id is free, and none was spent. ErrInUse: the unclaimed device
 // has children. ErrPending: what became of the resource, now or earlier, cannot be
 // told yet; try again later. ErrInvalid: the name is not 1 to MaxName bytes of
-// UTF-8 without NUL and slash, or spec is over 64 KiB.
+// UTF-8 without NUL and slash, or name and spec are over 32 KiB together.
 //
-// After an error nothing usable holds the name unless the error is ErrExists or
-// ErrInUse, and no id is lost. A ctx that ends before the backing is called leaves
-// the intent as a crash would; it is settled in the background.
+// After an error no id is lost. A device that held the name before is still there,
+// unless the backing was called: then the name is free, or pending. A ctx that ends
+// once the intent is durable leaves it as a crash would; it is settled in the
+// background, or by whoever uses the name next.
 func (d *Devices) Prepare(ctx context.Context, name string, spec Spec) (Device, error) {
 	return d.create(ctx, creation{op: "prepare", name: name, spec: spec})
 }
@@ -69,6 +70,14 @@ func (d *Devices) create(ctx context.Context, c creation) (Device, error) {
 	}
 	u := &unlocker{unlockName}
 	defer u.unlock()
+	defer func() {
+		if c.unlockID != nil { // something has panicked
+			c.unlockID()
+		}
+	}()
+	if err := d.ready(ctx); err != nil {
+		return Device{}, &OpError{Op: c.op, Name: c.name, Err: err}
+	}
 	for range maxForeign {
 		if err = d.intend(ctx, &c); err != nil {
 			return Device{}, &OpError{Op: c.op, Name: c.name, Err: err}
@@ -158,18 +167,18 @@ func (d *Devices) writeIntent(tx *Tx, c *creation) (unsettled *Record, err error
 		return nil, errDoubt
 	}
 	exists := err == nil
+	if exists && old.Claimed {
+		if c.claim && d.sameSpec(tx, old, c.spec) {
+			c.made, c.found = old, true
+			return nil, nil
+		}
+		return nil, fmt.Errorf("held by id %d: %w", old.ID, ErrExists)
+	}
 	parent, err := d.parent(tx, c.spec.Parent)
 	if err != nil {
 		return nil, err
 	}
 	if exists {
-		if old.Claimed {
-			if c.claim && sameSpec(old, c.spec, parent) {
-				c.made, c.found = old, true
-				return nil, nil
-			}
-			return nil, fmt.Errorf("held by id %d: %w", old.ID, ErrExists)
-		}
 		if err := d.putRemoving(tx, old); err != nil {
 			return nil, err
 		}
@@ -214,6 +223,15 @@ func (d *Devices) parent(tx *Tx, name string) (Ref, error) {
 	return rec.Ref(), nil
 }
 
-func sameSpec(rec Record, spec Spec, parent Ref) bool {
-	return rec.Parent == parent && maps.Equal(rec.Labels, spec.Labels) && slices.Equal(rec.Meta, spec.Meta)
+// sameSpec tells whether rec was made from spec. The parent may be out of use since.
+func (d *Devices) sameSpec(tx *Tx, rec Record, spec Spec) bool {
+	parent := ""
+	if !rec.Parent.IsZero() {
+		p, err := d.read(tx, rec.Parent.ID)
+		if err != nil || p.Stamp != rec.Parent.Stamp {
+			return false
+		}
+		parent = p.Name
+	}
+	return parent == spec.Parent && maps.Equal(rec.Labels, spec.Labels) && slices.Equal(rec.Meta, spec.Meta)
 }

@@ -16,6 +16,7 @@ type DB struct {
 	dir  *os.File // the store's directory, held open
 	lock *fileLock
 	file *bolt.DB
+	data *os.File // under file
 	head header
 
 	writer chan struct{} // capacity 1: held while the function of an Update runs
@@ -27,6 +28,7 @@ type DB struct {
 	pending    *group // sequenced, not yet taken by a leader
 	committing *group // taken by a leader
 	undo       *layer // hides committing, or the commit that failed, from Views
+	wedged     bool   // bbolt has panicked within a commit and holds its locks for ever
 	pace       pace
 	timer      *time.Timer // armed while a lazy record waits
 	active     sync.WaitGroup
@@ -81,17 +83,11 @@ func (db *DB) writable() error {
 	return db.failed
 }
 
-// Stats returns the counters.
+// Stats returns the counters. They stay after Close.
 func (db *DB) Stats() Stats {
 	db.mu.Lock()
 	defer db.mu.Unlock()
-	s := db.stats
-	if !db.closed {
-		if info, err := os.Stat(db.file.Path()); err == nil {
-			s.FileSize = info.Size()
-		}
-	}
-	return s
+	return db.stats
 }
 
 // Close waits until every operation in flight has returned, flushes the lazy
@@ -133,8 +129,11 @@ func (db *DB) Close() error {
 // note that the next Open may trust the page cache.
 func (db *DB) release(clean bool) error {
 	var err error
-	if db.file != nil {
+	switch {
+	case db.file != nil && !db.wedged:
 		err = db.file.Close()
+	case db.data != nil:
+		err = db.data.Close()
 	}
 	if db.lock != nil {
 		if lerr := db.lock.release(clean && err == nil); err == nil {
@@ -161,7 +160,8 @@ func (db *DB) release(clean bool) error {
 // that ends before fn has run makes Update return its error; after that Update
 // waits for the disk.
 //
-// fn must not call Update, or an operation of a device table, of the same store.
+// fn must not call Update, WriteTo, Close or an operation of a device table of the
+// same store: each waits for fn to return.
 func (db *DB) Update(ctx context.Context, fn func(*Tx) error) error {
 	db.mu.Lock()
 	if err := db.enter(); err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 	"unicode/utf8"
 )
@@ -20,9 +21,10 @@ type Devices struct {
 	db       *DB
 	table    string
 	opts     DevicesOptions
-	records  string // physical bucket: id, 4 bytes big endian -> Record
-	names    string // physical bucket: name -> id
-	identity string // of the backing the table was made with
+	records  string      // physical bucket: id, 4 bytes big endian -> Record
+	names    string      // physical bucket: name -> id
+	identity string      // of the backing the table was made with
+	known    atomic.Bool // the backing has told that identity since the table was opened
 
 	ids       idIndex // guarded by the db's writer
 	nameLocks keyLocks[string]
@@ -57,7 +59,7 @@ const (
 	// LowestFirst hands out the lowest free id. It is the default.
 	LowestFirst AllocationOrder = iota
 	// ReuseLast goes through the range in order and comes back to a released id
-	// only after all others.
+	// only after all others. It starts at FirstID whenever the table is opened.
 	ReuseLast
 )
 
@@ -188,6 +190,9 @@ func (d *Devices) load(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := d.checkNames(ctx, tx, &ids); err != nil {
+		return err
+	}
 	d.db.mu.Lock()
 	defer d.db.mu.Unlock()
 	d.ids, d.loaded = ids, true
@@ -204,19 +209,44 @@ func (d *Devices) bind(ctx context.Context, fresh bool) error {
 		return nil // the backing is away; d.same asks again
 	case id == "" || len(id) > MaxName:
 		return fmt.Errorf("identity %.40q of the backing: %w", id, ErrInvalid)
-	case fresh && d.db.opts.ReadOnly:
-		d.identity = id
-		return nil
-	case fresh:
-		d.identity = id
-		return d.db.update(ctx, func(tx *Tx) error {
-			tx.put(metaBucket, identityPrefix+d.table, []byte(id))
-			return nil
-		})
-	case id != d.identity:
+	case d.identity == "" && !fresh:
+		if err := d.recognize(ctx); err != nil {
+			return err
+		}
+	case !fresh && id != d.identity:
 		return fmt.Errorf("backing %.80q, table made with %.80q: %w", id, d.identity, ErrIdentity)
+	case !fresh:
+		d.known.Store(true)
+		return nil
 	}
-	return nil
+	d.identity = id
+	d.known.Store(true)
+	if d.db.opts.ReadOnly {
+		return nil
+	}
+	return d.db.update(ctx, func(tx *Tx) error {
+		tx.put(metaBucket, identityPrefix+d.table, []byte(id))
+		return nil
+	})
+}
+
+// recognize returns nil if the backing holds a resource of the table, whose stored
+// identity is damaged: no two resources ever bear the same stamp.
+func (d *Devices) recognize(ctx context.Context) error {
+	tx, err := d.db.beginView()
+	if err != nil {
+		return err
+	}
+	defer tx.end()
+	for res, err := range d.opts.Backing.List(ctx) {
+		if err != nil {
+			return fmt.Errorf("list resources: %w", err)
+		}
+		if rec, err := d.read(tx, res.ID); err == nil && rec.Stamp == res.Stamp && !res.Stamp.IsZero() {
+			return nil
+		}
+	}
+	return fmt.Errorf("the stored identity is damaged, and the backing holds nothing of the table: %w", ErrIdentity)
 }
 
 // beginView begins a read of the durable state, for callers that have entered.

@@ -220,7 +220,7 @@ func TestBackingIdentity(t *testing.T) {
 	require.NoError(t, err)
 	mine.Drop(dev.ID) // as under an empty mount point
 	require.ErrorIs(t, p.Remove(ctx, dev), store.ErrPending)
-	require.Equal(t, []string{`1 taken removing "a"`}, p.states())
+	require.Equal(t, []string{`1 taken present "a" claimed`}, p.states())
 	p.mem.Script(nil)
 	require.NoError(t, p.Remove(ctx, dev))
 	require.Empty(t, p.states())

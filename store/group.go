@@ -199,7 +199,9 @@ func (db *DB) fail(g *group, err error, sticky bool) {
 	db.mu.Unlock()
 	for _, g := range slices.Backward(dead) {
 		for _, undo := range slices.Backward(g.aborts) {
-			undo()
+			if !sticky { // else nothing is sequenced any more
+				undo()
+			}
 		}
 	}
 	for _, g := range dead {

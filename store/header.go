@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/binary"
 	"encoding/hex"
@@ -111,17 +112,33 @@ func (s *sequence) take(tx *Tx) uint64 {
 	return n
 }
 
-func (s *sequence) load(r *reader) error {
+// loadSequence reads where the numbers of stamps go on. When that is lost, a new
+// incarnation begins: its stamps differ from all earlier ones.
+func (db *DB) loadSequence(r *reader) error {
+	s := &db.sequence
 	b, err := r.value(metaBucket, sequenceKey)
+	if err == nil && len(b) == 8 {
+		s.next = binary.BigEndian.Uint64(b)
+		s.limit = s.next
+		return nil
+	}
+	s.next, s.limit = 1, 1
+	if db.opts.ReadOnly {
+		return nil
+	}
+	fresh, err := newHeader()
 	if err != nil {
-		return fmt.Errorf("read stamp sequence: %w", err)
+		return err
 	}
-	if len(b) != 8 {
-		return &CorruptError{metaBucket, []byte(sequenceKey), "not 8 bytes"}
-	}
-	s.next = binary.BigEndian.Uint64(b)
-	s.limit = s.next
-	return nil
+	db.head.Incarnation = fresh.Incarnation
+	return db.update(context.Background(), func(tx *Tx) error {
+		tx.put(metaBucket, headerKey, db.head.encode())
+		if err := tx.quarantine(&CorruptError{Bucket: metaBucket, Key: []byte(sequenceKey)}, nil); err != nil {
+			return err
+		}
+		tx.put(metaBucket, sequenceKey, binary.BigEndian.AppendUint64(nil, s.limit))
+		return nil
+	})
 }
 
 // bound returns a number that is above all that were handed out.

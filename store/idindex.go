@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -17,6 +18,7 @@ type idIndex struct {
 	first    DeviceID
 	last     DeviceID
 	children map[DeviceID]int
+	named    int  // records that hold a name, when the index was loaded
 	doubt    bool // a record's key may be damaged: an id that looks free may not be
 }
 
@@ -54,6 +56,9 @@ func (d *Devices) loadIndex(tx *Tx) (idIndex, error) {
 		} else if !rec.Parent.IsZero() {
 			x.children[rec.Parent.ID]++
 		}
+		if err == nil && named(rec) {
+			x.named++
+		}
 		if id < x.first || id > x.last {
 			continue
 		}
@@ -66,6 +71,25 @@ func (d *Devices) loadIndex(tx *Tx) (idIndex, error) {
 		x.free.add(DeviceID(gap), x.last)
 	}
 	return x, c.err
+}
+
+// checkNames compares the sizes of the name index and of what the records say. They
+// differ only if one of the two buckets was damaged as a whole: the index is made
+// anew, and as records may be what is gone, no id is handed out before Reconcile.
+func (d *Devices) checkNames(ctx context.Context, tx *Tx, x *idIndex) error {
+	names := 0
+	c := tx.read.cursor(d.names)
+	for ok := c.first(); ok; ok = c.next() {
+		names++
+	}
+	if c.err != nil || names == x.named || x.doubt || d.db.opts.ReadOnly {
+		return c.err
+	}
+	x.doubt = true
+	return d.db.update(ctx, func(tx *Tx) error {
+		tx.put(metaBucket, doubtPrefix+d.table, nil)
+		return tx.rebuildNames(d.table)
+	})
 }
 
 // openRecord checks and decodes a stored record.

@@ -14,7 +14,7 @@ type keyLocks[K comparable] struct {
 type keyLock struct {
 	token    chan struct{} // capacity 1: full while the lock is held
 	users    int           // holder and waiters; guarded by keyLocks.mu
-	settling bool          // the holder is not an operation but the settling of one
+	settling chan struct{} // closed once the holder is not an operation but the settling of one
 }
 
 // lock waits for the lock of key and returns its release, to be called once. It
@@ -26,25 +26,27 @@ func (l *keyLocks[K]) lock(ctx context.Context, key K) (unlock func(), err error
 	l.mu.Lock()
 	k := l.held[key]
 	if k == nil {
-		k = &keyLock{token: make(chan struct{}, 1)}
-		if l.held == nil {
-			l.held = map[K]*keyLock{}
-		}
-		l.held[key] = k
-	}
-	if k.settling {
-		l.mu.Unlock()
-		return nil, ErrPending
+		k = l.add(key)
 	}
 	k.users++
+	settling := k.settling
 	l.mu.Unlock()
+	select {
+	case <-settling:
+		l.leave(key, k, false)
+		return nil, ErrPending
+	default:
+	}
 	select {
 	case k.token <- struct{}{}:
 		return func() { l.leave(key, k, true) }, nil
+	case <-settling:
+		err = ErrPending
 	case <-ctx.Done():
-		l.leave(key, k, false)
-		return nil, ctx.Err()
+		err = ctx.Err()
 	}
+	l.leave(key, k, false)
+	return nil, err
 }
 
 // tryLock is lock that does not wait.
@@ -54,12 +56,9 @@ func (l *keyLocks[K]) tryLock(key K) (unlock func(), ok bool) {
 	if l.held[key] != nil {
 		return nil, false
 	}
-	k := &keyLock{token: make(chan struct{}, 1), users: 1}
+	k := l.add(key)
+	k.users++
 	k.token <- struct{}{}
-	if l.held == nil {
-		l.held = map[K]*keyLock{}
-	}
-	l.held[key] = k
 	return func() { l.leave(key, k, true) }, true
 }
 
@@ -67,7 +66,11 @@ func (l *keyLocks[K]) leave(key K, k *keyLock, holder bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if holder {
-		k.settling = false
+		select {
+		case <-k.settling:
+			k.settling = make(chan struct{})
+		default:
+		}
 		<-k.token
 	}
 	if k.users--; k.users == 0 {
@@ -75,11 +78,21 @@ func (l *keyLocks[K]) leave(key K, k *keyLock, holder bool) {
 	}
 }
 
-// settle marks a held lock: whoever comes from now on gets ErrPending.
+// settle marks a held lock: whoever waits for it, and whoever comes, gets ErrPending.
 func (l *keyLocks[K]) settle(key K) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if k := l.held[key]; k != nil {
-		k.settling = true
+		close(k.settling)
 	}
+}
+
+// add makes the lock of a key. The caller holds l.mu.
+func (l *keyLocks[K]) add(key K) *keyLock {
+	if l.held == nil {
+		l.held = map[K]*keyLock{}
+	}
+	k := &keyLock{token: make(chan struct{}, 1), settling: make(chan struct{})}
+	l.held[key] = k
+	return k
 }

@@ -49,26 +49,27 @@ func (d *Devices) change(tx *Tx, was Record, rec *Record) (bool, error) {
 // named tells whether the name of a record is taken by it.
 func named(r Record) bool { return r.State == Taken && r.Phase != Removing && r.Name != "" }
 
-// changeLazily is change in a transaction of its own that nobody waits for.
+// changeLazily is change in a transaction of its own that nobody waits for. The
+// transaction may be sequenced again, after a full disk.
 func (d *Devices) changeLazily(was Record, rec *Record) error {
+	entry := &lazyRecord{stamp: was.Stamp, rec: rec}
+	forget := func() {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		if d.lazy[was.ID] == entry {
+			delete(d.lazy, was.ID)
+		}
+	}
 	return d.db.lazily(context.Background(), func(tx *Tx) error {
 		done, err := d.change(tx, was, rec)
 		if err != nil || !done {
+			forget()
 			return err
 		}
 		d.mu.Lock()
 		defer d.mu.Unlock()
-		entry := &lazyRecord{stamp: was.Stamp, rec: rec}
 		d.lazy[was.ID] = entry
-		forget := func() {
-			d.mu.Lock()
-			defer d.mu.Unlock()
-			if d.lazy[was.ID] == entry {
-				delete(d.lazy, was.ID)
-			}
-		}
 		tx.durable = append(tx.durable, forget)
-		tx.aborts = append(tx.aborts, forget)
 		return nil
 	})
 }
@@ -109,10 +110,10 @@ func (d *Devices) read(tx *Tx, id DeviceID) (Record, error) {
 	return openRecord(d.records, idKey(id), stored)
 }
 
-// current is read with the overlay.
+// current is read, in a View with the overlay.
 func (d *Devices) current(tx *Tx, id DeviceID) (Record, error) {
 	rec, err := d.read(tx, id)
-	if err != nil {
+	if err != nil || tx.own != nil { // an Update reads what is sequenced
 		return rec, err
 	}
 	rec, ok := d.overlay(rec)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"iter"
 	"maps"
+	"slices"
 )
 
 // Get returns the usable device of that name. ErrNotFound: there is none.
@@ -90,7 +91,7 @@ func (d *Devices) Records() iter.Seq2[Record, error] {
 					l, found := lazy[rec.ID]
 					rec, ok = l.over(rec, found)
 				}
-				rec.Device = rec.Device.clone()
+				rec.Device, rec.History = rec.Device.clone(), slices.Clone(rec.History)
 				if ok && !yield(rec, err) {
 					return stopped
 				}

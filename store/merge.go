@@ -1,6 +1,8 @@
 package store
 
 import (
+	"bytes"
+
 	"github.com/tidwall/btree"
 	bolt "go.etcd.io/bbolt"
 )
@@ -35,7 +37,12 @@ type fileSource struct {
 	v []byte
 }
 
-func (s *fileSource) at(k, v []byte) bool { s.k, s.v = string(k), v; return k != nil }
+// at copies what the cursor stands on: the file is mapped, and a page that cannot be
+// read must fault here, within guard.
+func (s *fileSource) at(k, v []byte) bool {
+	s.k, s.v = string(k), bytes.Clone(v)
+	return k != nil
+}
 
 func (s *fileSource) first() bool          { return s.at(s.c.First()) }
 func (s *fileSource) last() bool           { return s.at(s.c.Last()) }

@@ -65,7 +65,7 @@ func describe(err error) error {
 	switch {
 	case errors.Is(err, syscall.EROFS):
 		return fmt.Errorf("%w: %w", ErrReadOnly, err)
-	case errors.Is(err, syscall.ENOSPC):
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
 		return fmt.Errorf("%w: %w", ErrNoSpace, err)
 	case errors.Is(err, syscall.ENOTDIR), errors.Is(err, syscall.ELOOP), errors.Is(err, syscall.EISDIR):
 		return fmt.Errorf("%w: %w", ErrInvalid, err)
@@ -154,7 +154,7 @@ func (db *DB) writeEmpty() (err error) {
 	if err != nil {
 		return err
 	}
-	file, err := openBolt(db.dir, tempName, os.O_CREATE|os.O_EXCL, bolt.Options{})
+	file, _, err := openBolt(db.dir, tempName, os.O_CREATE|os.O_EXCL, bolt.Options{})
 	if err != nil {
 		return err
 	}
@@ -178,28 +178,32 @@ func (db *DB) writeEmpty() (err error) {
 
 // openBolt opens the database file called name below dir, without following a
 // symbolic link there.
-func openBolt(dir *os.File, name string, flags int, opts bolt.Options) (file *bolt.DB, err error) {
+func openBolt(dir *os.File, name string, flags int, opts bolt.Options) (file *bolt.DB, data *os.File, err error) {
 	opts.FreelistType = bolt.FreelistMapType
 	opts.NoFreelistSync = true // a freelist written with each commit costs more than the scan at Open
 	opts.Timeout = time.Second // our own lock is held: only foreign tools could be in the way
 	opts.NoStatistics = true
-	opts.OpenFile = func(_ string, flag int, mode os.FileMode) (*os.File, error) {
-		return openAt(dir, name, flag&^os.O_CREATE|flags, mode)
+	opts.OpenFile = func(_ string, flag int, mode os.FileMode) (_ *os.File, err error) {
+		data, err = openAt(dir, name, flag&^os.O_CREATE|flags, mode)
+		return data, err
 	}
 	err = guard(func() (err error) {
 		file, err = bolt.Open(filepath.Join(dir.Name(), name), 0o600, &opts)
 		return err
 	})
+	if err != nil && data != nil {
+		_ = data.Close() // bbolt has done so, unless it panicked
+	}
 	switch {
 	case errors.Is(err, berrors.ErrTimeout):
-		return nil, fmt.Errorf("%s is open in another program: %w", name, ErrLocked)
+		return nil, nil, fmt.Errorf("%s is open in another program: %w", name, ErrLocked)
 	case errors.Is(err, berrors.ErrInvalid), errors.Is(err, berrors.ErrChecksum), errors.Is(err, berrors.ErrVersionMismatch):
-		return nil, &CorruptError{Reason: err.Error()}
+		return nil, nil, &CorruptError{Reason: err.Error()}
 	case err != nil:
-		return nil, err
+		return nil, nil, err
 	}
 	file.AllocSize = growth
-	return file, nil
+	return file, data, nil
 }
 
 func (db *DB) openFile() error {
@@ -211,7 +215,7 @@ func (db *DB) openFile() error {
 	if !db.opts.ReadOnly {
 		opts.InitialMmapSize, opts.MaxSize = maxSize, maxSize
 	}
-	db.file, err = openBolt(db.dir, dataName, 0, opts)
+	db.file, db.data, err = openBolt(db.dir, dataName, 0, opts)
 	return err
 }
 
@@ -235,5 +239,5 @@ func (db *DB) load() error {
 	if err := db.head.usable(db.opts.ReadOnly); err != nil {
 		return err
 	}
-	return db.sequence.load(&tx.read)
+	return db.loadSequence(&tx.read)
 }

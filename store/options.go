@@ -65,9 +65,8 @@ type BackingEvent struct {
 	Err      error
 }
 
-// Stats are counters since Open and sizes of now.
+// Stats are counters since Open.
 type Stats struct {
 	Transactions int64 // acknowledged by Update and the device operations
 	Commits      int64 // groups made durable, two flushes each
-	FileSize     int64 // of data.db, in bytes
 }

@@ -102,10 +102,16 @@ func verify(bucket, key string, stored []byte) error {
 func (tx *Tx) quarantine(bad *CorruptError, rebuild map[string]bool) error {
 	key := string(bad.Key)
 	stored, err := tx.read.get(bad.Bucket, key)
-	if err != nil {
-		return err
+	if err != nil || stored == nil || verify(bad.Bucket, key, stored) == nil {
+		return err // written anew since it was looked at
 	}
 	tx.put(quarantineBucket, bad.Bucket+"\x00"+key, stored)
+	if bad.Bucket == metaBucket {
+		// Not deleted: a table whose identity is lost is not a new table, and a
+		// doubt is not cleared by damage. The header is not reached: Open needs it.
+		tx.put(metaBucket, key, nil)
+		return nil
+	}
 	if err := tx.delete(bad.Bucket, key); err != nil {
 		return err
 	}
@@ -114,7 +120,7 @@ func (tx *Tx) quarantine(bad *CorruptError, rebuild map[string]bool) error {
 	}
 	if table, ok := strings.CutPrefix(bad.Bucket, recordsPrefix); ok {
 		rebuild[table] = true
-		tx.put(metaBucket, doubtPrefix+table, []byte{1})
+		tx.put(metaBucket, doubtPrefix+table, nil)
 		if id, ok := keyID(key); ok && id != 0 {
 			return tx.putDamaged(table, id, bad)
 		}

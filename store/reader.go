@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"fmt"
 	"runtime/debug"
 
@@ -29,7 +30,7 @@ func (r *reader) get(bucket, key string) (stored []byte, err error) {
 	}
 	err = guard(func() error {
 		if b := r.file.Bucket([]byte(bucket)); b != nil {
-			stored = b.Get([]byte(key))
+			stored = bytes.Clone(b.Get([]byte(key))) // within guard
 		}
 		return nil
 	})

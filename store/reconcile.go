@@ -14,8 +14,8 @@ type Drift struct {
 
 // Reconcile compares the backing's list with the table. The id of an orphan becomes
 // faulty, so that no creation meets it; the resource is left alone. A missing
-// device is left alone too. Every finding is probed once more, so operations may
-// go on meanwhile. After an error nothing is known of what was not yet looked at.
+// device is left alone too. Every finding is looked at twice, so operations may go
+// on meanwhile. After an error nothing is known of what was not yet looked at.
 func (d *Devices) Reconcile(ctx context.Context) (Drift, error) {
 	const op = "reconcile"
 	leave, err := d.enter(ctx, op, "", 0)
@@ -46,6 +46,10 @@ func (d *Devices) reconcile(ctx context.Context) (drift Drift, err error) {
 	}
 	if err := d.same(ctx); err != nil {
 		return drift, fmt.Errorf("list resources: %w", err)
+	}
+	// A second list tells what the first one met on its way out.
+	if suspects, err = d.listedStill(ctx, suspects); err != nil {
+		return drift, err
 	}
 	for _, res := range suspects {
 		orphan, err := d.seize(ctx, res)
@@ -100,8 +104,32 @@ func (d *Devices) explains(res Resource) (bool, error) {
 	return res.Presence == Unknown || rec.owns(res.Presence, res.Stamp), nil
 }
 
-// seize looks at a resource again, with its id locked, and if still no record names
-// it makes a free id of its faulty.
+// listedStill returns those of suspects that the backing still lists.
+func (d *Devices) listedStill(ctx context.Context, suspects []Resource) (still []Resource, err error) {
+	if len(suspects) == 0 {
+		return nil, nil
+	}
+	type key struct {
+		Ref
+		name string // tells those apart that have no id
+	}
+	again := map[key]bool{}
+	for res, err := range d.opts.Backing.List(ctx) {
+		if err != nil {
+			return nil, fmt.Errorf("list resources: %w", err)
+		}
+		again[key{Ref{res.ID, res.Stamp}, res.Name}] = true
+	}
+	for _, res := range suspects {
+		if again[key{Ref{res.ID, res.Stamp}, res.Name}] {
+			still = append(still, res)
+		}
+	}
+	return still, nil
+}
+
+// seize looks for the record of a resource again, with its id locked, and if still
+// none names it makes a free id of its faulty.
 func (d *Devices) seize(ctx context.Context, res Resource) (orphan bool, err error) {
 	unlock, err := d.idLocks.lock(ctx, res.ID)
 	if err != nil {
@@ -110,12 +138,6 @@ func (d *Devices) seize(ctx context.Context, res Resource) (orphan bool, err err
 	defer unlock()
 	if explained, err := d.explains(res); err != nil || explained {
 		return false, err
-	}
-	if res.ID != 0 { // a backing may hold what has no id
-		presence, _, _ := d.probe(ctx, res.ID)
-		if err := ctx.Err(); err != nil || presence == Absent {
-			return false, err
-		}
 	}
 	return true, d.db.update(ctx, func(tx *Tx) error {
 		if !d.ids.free.has(res.ID) {

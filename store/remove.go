@@ -31,6 +31,9 @@ func (d *Devices) Remove(ctx context.Context, dev Device) error {
 		return fail(0, err)
 	}
 	defer unlockName()
+	if err := d.ready(ctx); err != nil {
+		return fail(0, err)
+	}
 	var rec Record
 	err = d.db.update(ctx, func(tx *Tx) (err error) {
 		rec, err = d.handle(tx, dev)
@@ -56,6 +59,14 @@ func (d *Devices) Remove(ctx context.Context, dev Device) error {
 		return nil
 	case err != nil:
 		return fail(Removing, err)
+	case outcome != Settled:
+		return nil
+	}
+	// Somebody else settled it meanwhile, or gave it up.
+	if rec, err = d.lookup(dev.ID); err != nil && !errors.Is(err, ErrNotFound) {
+		return fail(Removing, err)
+	} else if err == nil && rec.Stamp == dev.Stamp {
+		return fail(rec.Phase, fmt.Errorf("%w: id is %v: %s", ErrPending, rec.State, rec.Reason))
 	}
 	return nil
 }

@@ -114,14 +114,21 @@ func (r *Record) owns(presence Presence, stamp Stamp) bool {
 }
 
 // complete rolls an intent forward. The backing is asked to create once more, which
-// changes nothing, for the attributes that the crash has lost.
+// changes nothing, for the attributes that the crash has lost; if it keeps failing,
+// the device is usable without them, for its resource is whole.
 func (d *Devices) complete(ctx context.Context, rec Record) (Outcome, error) {
+	ready := rec
 	attrs, err := d.callCreate(ctx, rec.Device)
 	if err != nil {
-		return Pending, fmt.Errorf("%w: %w", ErrPending, err)
+		if ctx.Err() == nil {
+			ready.Attempts++
+			ready.note(err.Error())
+		}
+		if ready.Attempts < d.opts.MaxAttempts {
+			return Pending, errors.Join(fmt.Errorf("%w: %w", ErrPending, err), d.changeLazily(rec, &ready))
+		}
 	}
-	ready := rec
-	ready.Attrs, ready.Phase, ready.Since = attrs, Ready, now()
+	ready.Attrs, ready.Phase, ready.Since, ready.Attempts = attrs, Ready, now(), 0
 	return Completed, d.changeLazily(rec, &ready)
 }
 
