@@ -103,7 +103,10 @@ func (m *machine) answer(t *rapid.T, name string) verdict {
 	if !m.silent {
 		v = rapid.SampledFrom([]verdict{pass, live, gone, fail}).Draw(t, "owner of "+name)
 	}
-	m.answers[name] = v
+	if _, asked := m.answers[name]; !asked {
+		m.answers[name] = v
+	}
+	m.disowned[name] = v == gone
 	if m.answered[name] == nil {
 		m.answered[name] = map[verdict]bool{}
 	}

@@ -25,7 +25,7 @@ func (m *machine) acknowledge(t *rapid.T, o *op) {
 	case o.kind == "settle" || o.kind == "reclaim":
 		m.acknowledgeSettling(t, o)
 	case o.kind == "scrub":
-		m.acknowledgeScrub(o)
+		m.acknowledgeScrub(t, o)
 	case o.kind == "close":
 		if err != nil {
 			m.fatalf(t, "close: %v", err)
@@ -38,9 +38,11 @@ func (m *machine) acknowledge(t *rapid.T, o *op) {
 			m.keys[l.dev.Name] = l.dev.Stamp.String()
 		case o.kind == "unclaim tx":
 			delete(m.keys, l.dev.Name)
+		case o.kind == "remove" && l.seen == gone0:
+			l.become(of(gone0), of(gone0))
 		case o.kind == "remove":
 			l.file |= of(removing)
-			if len(o.want) > 0 && l.seen != gone0 {
+			if len(o.want) > 0 {
 				l.now = l.settled(removing, m.before.at(l.dev.ID), true, true)
 			}
 		}
@@ -89,7 +91,7 @@ func (m *machine) doubt(o *op) {
 		}
 	case l.seen.unsettled() || l.seen == gone0: // it would have failed
 	default:
-		was, after := of(l.seen), o.result()
+		was, after := l.file|of(l.seen), o.result()
 		l.widen(after)
 		if o.kind == "claim tx" || o.kind == "unclaim tx" {
 			m.pairs = append(m.pairs, pair{l, o.kind == "claim tx", was, after})
@@ -169,11 +171,11 @@ func (m *machine) acknowledgeSettling(t *rapid.T, o *op) {
 	var want store.Outcome
 	if o.kind == "settle" {
 		after := m.settle(l, l.seen)
-		l.become(after, after|of(l.seen))
+		l.settle(after)
 		want = outcomeOf(l.seen, after)
 	} else {
 		after := m.reclaim(l)
-		l.become(after, after|of(l.seen))
+		l.settle(after)
 		if l.seen >= faulty && after == of(gone0) {
 			want = store.Released
 		}
@@ -218,20 +220,26 @@ func (m *machine) reclaimed(l *life) set {
 	return of(l.seen, gone0)
 }
 
-func (m *machine) acknowledgeScrub(o *op) {
+func (m *machine) acknowledgeScrub(t *rapid.T, o *op) {
 	for _, l := range m.lives {
 		switch {
 		case len(o.want) == 0 || m.children(l) > 0 || l.dev.Parent != (store.Ref{}):
 			l.widen(m.reclaimed(l))
 		case l.seen >= faulty:
 			after := m.reclaim(l)
-			l.become(after, after|of(l.seen))
+			l.settle(after)
 		default:
 			after := m.settle(l, l.seen)
-			l.become(after, after|of(l.seen))
+			l.settle(after)
 		}
 	}
-	if o.task.err == nil && len(o.report.Unlisted) == 0 {
+	if o.task.err != nil {
+		return
+	}
+	if len(o.report.Unlisted) == 0 {
+		if v := m.weather["list"]; v == fail || v == elsewhere {
+			m.fatalf(t, "(4) a list that is %s was believed:\n%v", v, o.report)
+		}
 		m.knowPlants()
 	}
 }

@@ -32,6 +32,9 @@ func (m *machine) check(t *rapid.T) {
 	m.checkCollisions(t)
 	m.forget()
 	m.commits = m.db.Stats().Commits
+	for _, l := range m.sorted() {
+		m.logf(t, "  %v: %v, file %v", l, l.seen, l.file)
+	}
 }
 
 // checkCollisions fails if a creation has met a resource of another stamp, unless
@@ -60,7 +63,7 @@ func (m *machine) readRecords(t *rapid.T) {
 		m.records[rec.ID] = rec
 		stamps[rec.Stamp] = true
 		names[rec.Name] = names[rec.Name] || s.named()
-		if rec.State == store.Taken && rec.Attempts >= maxAttempts {
+		if rec.State == store.Taken && rec.Phase != store.Ready && rec.Attempts >= maxAttempts {
 			m.fatalf(t, "(7) %d attempts and not faulty: %+v", rec.Attempts, rec)
 		}
 		if rec.Stamp.IsZero() {
@@ -153,6 +156,9 @@ func (m *machine) checkViews(t *rapid.T) {
 		}
 		if s.usable() {
 			usable = append(usable, id)
+			if rec.Attrs["memory"] != id.String() && len(rec.History) < maxAttempts {
+				m.fatalf(t, "(2) usable without what the backing told: %+v", rec)
+			}
 		}
 	}
 	for _, name := range names {
@@ -237,6 +243,7 @@ func (m *machine) checkKeys(t *rapid.T) {
 		default:
 			m.fatalf(t, "(2) key %q is %q, was %q", name, got, before)
 		}
+		want = want.each(anySettled)
 		if want.has(ready) && m.answered[name][live] {
 			want |= of(readyClaimed)
 		}

@@ -123,6 +123,14 @@ func (l *life) become(now, file set) {
 	l.now, l.file, l.touched = now, file, true
 }
 
+// settle records that a settling has made of l what is in after, if anything: the
+// record of that is lazy.
+func (l *life) settle(after set) {
+	if after != of(l.seen) {
+		l.become(after, l.file|after)
+	}
+}
+
 // widen records an operation of unknown outcome.
 func (l *life) widen(s set) {
 	l.now, l.file, l.touched = l.now|s, l.file|s, true

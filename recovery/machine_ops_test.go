@@ -143,6 +143,12 @@ func (m *machine) expectCreation(o *op) error {
 			free = append(free, o.holder.dev.ID)
 		}
 	}
+	if held == readyClaimed {
+		if o.kind == "create" && m.sameSpec(o) {
+			return nil
+		}
+		return store.ErrExists
+	}
 	var parent store.Ref
 	if o.spec.Parent != "" {
 		p := m.holder(o.spec.Parent)
@@ -161,12 +167,6 @@ func (m *machine) expectCreation(o *op) error {
 		}
 		parent = p.dev.Ref()
 	}
-	switch {
-	case held == readyClaimed && o.kind == "create" && o.holder.dev.Parent == parent && maps.Equal(o.holder.dev.Labels, o.spec.Labels):
-		return nil
-	case held == readyClaimed:
-		return store.ErrExists
-	}
 	usable := slices.DeleteFunc(free, func(id store.DeviceID) bool {
 		return m.before.at(id).Presence != store.Absent && (o.holder == nil || o.holder.dev.ID != id)
 	})
@@ -177,6 +177,23 @@ func (m *machine) expectCreation(o *op) error {
 		return errSome // there is nothing to copy
 	}
 	return nil
+}
+
+// sameSpec tells whether the holder of o's name is what o asks for.
+func (m *machine) sameSpec(o *op) bool {
+	dev := o.holder.dev
+	if !maps.Equal(dev.Labels, o.spec.Labels) {
+		return false
+	}
+	if dev.Parent.IsZero() || o.spec.Parent == "" {
+		return dev.Parent.IsZero() && o.spec.Parent == ""
+	}
+	for _, l := range m.lives {
+		if l.dev.Ref() == dev.Parent {
+			return l.dev.Name == o.spec.Parent
+		}
+	}
+	return false
 }
 
 // freeIDs returns the ids that no record holds.

@@ -103,7 +103,8 @@ type machine struct {
 	retry   []*op                           // what crashes have cut off
 
 	silent    bool                        // the owner can tell nothing
-	answers   map[string]verdict          // of the owner, in the latest recovery
+	answers   map[string]verdict          // of the owner, the first for each name, in the latest recovery
+	disowned  map[string]bool             // whether its latest answer was Gone
 	answered  map[string]map[verdict]bool // in all recoveries since the crash
 	tampering int                         // resources that were taken away
 }
@@ -200,7 +201,7 @@ func (m *machine) do(t *rapid.T, mood mood, ops ...*op) {
 		tasks = append(tasks, m.bind(o))
 		m.total.operations++
 	}
-	m.answered = nil
+	m.answered, m.disowned = nil, nil
 	alive := m.play(t, tasks, m.judge(t, mood, tasks))
 	if crashed := !alive || mood.crash >= 0; crashed {
 		m.crash(t, tasks)
@@ -215,9 +216,11 @@ func (m *machine) do(t *rapid.T, mood mood, ops ...*op) {
 	for _, o := range ops {
 		switch {
 		case o.task.ended:
+			m.logf(t, "%v: %v", o, o.task.err)
 			m.acknowledge(t, o)
 			closed = closed || o.kind == "close"
 		case o.task.started:
+			m.logf(t, "%v: cut off", o)
 			m.doubt(o)
 		}
 	}
@@ -234,6 +237,9 @@ func (m *machine) do(t *rapid.T, mood mood, ops ...*op) {
 		}
 	default:
 		m.check(t)
+		if predictable && ops[0].kind == "scrub" {
+			m.checkReport(t, ops[0].report, true)
+		}
 	}
 }
 
@@ -286,7 +292,17 @@ func (o *op) String() string {
 // takes failures of another text for other failures.
 func (m *machine) fatalf(t *rapid.T, format string, args ...any) {
 	t.Helper()
-	t.Fatal(strings.ReplaceAll(fmt.Sprintf(format, args...), fmt.Sprintf("%016x-", m.incarnation), "#"))
+	t.Fatal(m.text(format, args...))
+}
+
+// logf tells of a step, if the run has failed and is shown.
+func (m *machine) logf(t *rapid.T, format string, args ...any) {
+	t.Helper()
+	t.Log(m.text(format, args...))
+}
+
+func (m *machine) text(format string, args ...any) string {
+	return strings.ReplaceAll(fmt.Sprintf(format, args...), fmt.Sprintf("%016x-", m.incarnation), "#")
 }
 
 // fill writes a new device's content, as its owner would.

@@ -1,6 +1,7 @@
 package recovery_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -65,20 +66,38 @@ func told(ctx context.Context) (context.Context, *verdict) {
 // copyTo returns a copy of w as it is now in a directory that is made for it. Its
 // lock file says that the last writer did not get to Close.
 func (w *world) copyTo(dir string) (*world, error) {
-	data, err := os.ReadFile(filepath.Join(w.dir, dataFile))
-	if err != nil {
-		return nil, fmt.Errorf("copy store: %w", err)
-	}
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("copy store: %w", err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, dataFile), data, 0o600); err != nil {
+	if err := copySparse(filepath.Join(dir, dataFile), filepath.Join(w.dir, dataFile)); err != nil {
 		return nil, fmt.Errorf("copy store: %w", err)
 	}
 	if err := os.WriteFile(filepath.Join(dir, "LOCK"), []byte("1\n"), 0o600); err != nil {
 		return nil, fmt.Errorf("copy store: %w", err)
 	}
 	return newWorld(w.sched, dir, w.mem.Clone()), nil
+}
+
+// copySparse copies a file without the pages that hold only zeros: the next Open
+// flushes what was copied.
+func copySparse(to, from string) error {
+	data, err := os.ReadFile(from)
+	if err != nil {
+		return err
+	}
+	f, err := os.Create(to)
+	if err != nil {
+		return err
+	}
+	err = f.Truncate(int64(len(data)))
+	var zeros [4096]byte
+	for at := 0; at < len(data) && err == nil; at += len(zeros) {
+		page := data[at:min(at+len(zeros), len(data))]
+		if !bytes.Equal(page, zeros[:len(page)]) {
+			_, err = f.WriteAt(page, int64(at))
+		}
+	}
+	return errors.Join(err, f.Close())
 }
 
 // A truth is what is really there at one moment.

@@ -45,7 +45,7 @@ type Report struct {
 	Pending   []Finding `json:"pending,omitempty"`   // the backing cannot tell, or is busy; Scrub retries
 	Faulty    []Finding `json:"faulty,omitempty"`    // ids out of use, with the reason
 	Orphans   []Finding `json:"orphans,omitempty"`   // resources that no record names; left alone
-	Missing   []Finding `json:"missing,omitempty"`   // devices whose resource is absent
+	Missing   []Finding `json:"missing,omitempty"`   // devices whose resource is not there
 	Unlisted  []Finding `json:"unlisted,omitempty"`  // tables whose backing could not be listed
 
 	Quarantined []string `json:"quarantined,omitempty"` // damaged values that were moved aside

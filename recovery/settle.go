@@ -60,7 +60,8 @@ func claimed(rec store.Record) bool {
 // store has failed or was closed, or the caller has given up. A full disk is not: an
 // agent must be able to start on one, to make room.
 func fatal(ctx context.Context, err error) bool {
-	return ctx.Err() != nil || errors.Is(err, store.ErrFailed) || errors.Is(err, store.ErrClosed)
+	return ctx.Err() != nil || errors.Is(err, store.ErrFailed) ||
+		errors.Is(err, store.ErrClosed) || errors.Is(err, store.ErrReadOnly)
 }
 
 func (r *run) settleOne(ctx context.Context, rec store.Record) error {
@@ -151,7 +152,7 @@ func (r *run) compare(ctx context.Context) error {
 		r.add(&r.report.Orphans, Finding{r.table, res.ID, res.Name, "stamp " + res.Stamp.String() + ", " + res.Presence.String()})
 	}
 	for _, dev := range drift.Missing {
-		r.add(&r.report.Missing, Finding{r.table, dev.ID, dev.Name, "its resource is absent"})
+		r.add(&r.report.Missing, Finding{r.table, dev.ID, dev.Name, "its resource is not there"})
 	}
 	return nil
 }

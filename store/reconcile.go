@@ -9,7 +9,7 @@ import (
 // A Drift is what Reconcile found on one side only.
 type Drift struct {
 	Orphans []Resource // resources that no record names
-	Missing []Device   // usable devices whose resource is certainly absent
+	Missing []Device   // usable devices whose resource is certainly not there
 }
 
 // Reconcile compares the backing's list with the table. The id of an orphan becomes
@@ -189,10 +189,13 @@ func (d *Devices) absent(ctx context.Context, dev Device) (bool, error) {
 		return false, err
 	}
 	defer unlock()
-	presence, _, _ := d.probe(ctx, dev.ID) // on an error it is Unknown: nothing is concluded
+	presence, stamp, _ := d.probe(ctx, dev.ID) // on an error it is Unknown: nothing is concluded
 	if err := ctx.Err(); err != nil {
 		return false, err
 	}
 	rec, err := d.lookup(dev.ID)
-	return presence == Absent && err == nil && rec.Ref() == dev.Ref() && rec.State == Taken && rec.Phase == Ready, nil
+	if err != nil || rec.Ref() != dev.Ref() || rec.State != Taken || rec.Phase != Ready {
+		return false, nil
+	}
+	return presence == Absent || presence == Present && stamp != rec.Stamp, nil
 }
