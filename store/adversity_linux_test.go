@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -222,21 +223,28 @@ func (p *pool) spoil(key string) {
 	edit(p.t, p.dir, func(tx *bolt.Tx) error { return tx.Bucket([]byte("m")).Put([]byte(key), []byte("damaged")) })
 }
 
-func TestDamagedSequence(t *testing.T) {
+// An older copy of the database is put back, by hand or from WriteTo: what was made
+// since is not known to it, and no stamp of that is given again.
+func TestRestoredCopyGivesNewStamps(t *testing.T) {
 	p := newPool(t, store.DevicesOptions{})
-	old := p.create("a", store.Spec{})
-	p.spoil("sequence")
-	db, err := store.Open(ctx, p.dir, store.Options{ReadOnly: true})
-	require.NoError(t, err, "whoever only reads needs no new stamp")
-	require.NoError(t, db.Close())
-	p.open()
-	fresh := p.create("b", store.Spec{})
-	require.NotEqual(t, old.Stamp.Incarnation, fresh.Stamp.Incarnation, "a new incarnation has begun")
-	p.reopen()
-	require.Equal(t, fresh.Stamp.Incarnation, p.db.Incarnation())
-	kept, err := p.db.Quarantined()
+	base := p.create("base", store.Spec{})
+	var backup bytes.Buffer
+	_, err := p.db.WriteTo(&backup)
 	require.NoError(t, err)
-	require.Len(t, kept, 1)
+	lost := p.create("lost", store.Spec{})
+	require.NoError(t, p.db.Close())
+	require.NoError(t, os.WriteFile(filepath.Join(p.dir, "data.db"), backup.Bytes(), 0o600))
+	p.open()
+	fresh := p.create("fresh", store.Spec{})
+	require.NotEqual(t, lost.ID, fresh.ID, "the id is in use")
+	require.NotEqual(t, lost.Stamp, fresh.Stamp)
+	require.ErrorIs(t, p.Claim(ctx, lost), store.ErrStale)
+	stamps := map[store.Stamp]bool{}
+	for _, res := range p.mem.Resources() {
+		require.False(t, stamps[res.Stamp], "two resources bear %v", res.Stamp)
+		stamps[res.Stamp] = true
+	}
+	require.True(t, stamps[base.Stamp] && stamps[lost.Stamp] && stamps[fresh.Stamp])
 }
 
 func TestDamagedIdentity(t *testing.T) {

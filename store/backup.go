@@ -9,8 +9,7 @@ import (
 
 // WriteTo writes a copy of the whole store, as of the latest commit, to w while the
 // store goes on. The copy is a data.db: placed into an empty directory it opens. It
-// bears the same identity and incarnation, so it must replace this store, not run
-// beside it. ErrFailed after a failed commit: what the file holds is then in doubt.
+// bears the same identity, so it must replace this store, not run beside it. ErrFailed after a failed commit: what the file holds is then in doubt.
 func (db *DB) WriteTo(w io.Writer) (int64, error) {
 	db.mu.Lock()
 	err := db.enter()

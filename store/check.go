@@ -138,7 +138,7 @@ func (tx *Tx) checkTable(r *CheckReport, table string, stamps map[Stamp]string) 
 			r.add(5, table, "%s has the stamp of %s", where, other)
 		}
 		stamps[rec.Stamp] = where
-		if s := rec.Stamp; s.Incarnation == tx.db.head.Incarnation && s.Sequence >= tx.db.sequence.bound() {
+		if s := rec.Stamp; s.Incarnation == tx.db.incarnation && s.Sequence > tx.db.sequence.Load() {
 			r.add(5, table, "id %d has stamp %v, which is not handed out yet", rec.ID, s)
 		}
 	}

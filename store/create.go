@@ -195,7 +195,7 @@ func (d *Devices) writeIntent(tx *Tx, c *creation) (unsettled *Record, err error
 	c.made = Record{
 		Device: Device{
 			ID: id, Name: c.name, Parent: parent, Claimed: c.claim,
-			Stamp:  Stamp{d.db.head.Incarnation, d.db.sequence.take(tx)},
+			Stamp:  d.db.newStamp(),
 			Labels: maps.Clone(c.spec.Labels), Meta: slices.Clone(c.spec.Meta),
 		},
 		State: Taken, Phase: Creating, Since: now(),

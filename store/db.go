@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -35,15 +36,16 @@ type DB struct {
 	tables     map[string]*Devices
 	stats      Stats
 
-	sequence sequence // of stamps
+	incarnation uint64        // of the stamps that this opening gives
+	sequence    atomic.Uint64 // of the latest stamp
 }
 
 // Identity returns the store's uuid, drawn at its creation.
 func (db *DB) Identity() string { return db.head.identity() }
 
-// Incarnation returns the number that marks every stamp of this store. It is drawn
-// at creation and anew at each restore.
-func (db *DB) Incarnation() uint64 { return db.head.Incarnation }
+// Incarnation returns the number that marks the stamps given since Open. It is drawn
+// at each Open, so a restored copy of a store never gives a stamp again.
+func (db *DB) Incarnation() uint64 { return db.incarnation }
 
 // View runs fn on a snapshot of the durable state. It never waits for writers,
 // and they never wait for it. It returns fn's error, ErrClosed after Close. It

@@ -18,7 +18,7 @@ func (id DeviceID) String() string { return strconv.FormatUint(uint64(id), 10) }
 // same one, not even across a restore of the database. The resource carries it
 // too, so a stale holder of a reused id is found out. Keeps (5).
 type Stamp struct {
-	Incarnation uint64 // random, drawn when a store is created or restored
+	Incarnation uint64 // random, drawn whenever a store is opened
 	Sequence    uint64 // number of the intent in that incarnation, from 1
 }
 

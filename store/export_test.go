@@ -1,7 +1,5 @@
 package store
 
-import "encoding/binary"
-
 // What tests of the on-disk format need of the inside.
 var (
 	Seal         = seal
@@ -27,7 +25,6 @@ func PutRecords(table string, records []Record) func(*Tx) error {
 				tx.put(namesPrefix+table, rec.Name, []byte(idKey(rec.ID)))
 			}
 		}
-		tx.put(metaBucket, sequenceKey, binary.BigEndian.AppendUint64(nil, 100))
 		return nil
 	}
 }

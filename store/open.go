@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -168,10 +167,6 @@ func (db *DB) writeEmpty() (err error) {
 		if err != nil {
 			return err
 		}
-		first := binary.BigEndian.AppendUint64(nil, 1)
-		if err := meta.Put([]byte(sequenceKey), seal(metaBucket, sequenceKey, first)); err != nil {
-			return err
-		}
 		return meta.Put([]byte(headerKey), seal(metaBucket, headerKey, head.encode()))
 	})
 }
@@ -219,7 +214,7 @@ func (db *DB) openFile() error {
 	return err
 }
 
-// load reads the header and the stamp sequence.
+// load reads the header and draws the incarnation.
 func (db *DB) load() error {
 	tx, err := db.begin()
 	if err != nil {
@@ -239,5 +234,6 @@ func (db *DB) load() error {
 	if err := db.head.usable(db.opts.ReadOnly); err != nil {
 		return err
 	}
-	return db.loadSequence(&tx.read)
+	db.incarnation, err = newIncarnation()
+	return err
 }
