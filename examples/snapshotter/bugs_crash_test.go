@@ -159,14 +159,8 @@ func TestBug05FailuresBurnIDs(t *testing.T) {
 // they have run through all ids that the pool still holds, and these are leaked.
 func TestBug06PoolIsNeverListed(t *testing.T) {
 	keys := []string{"a", "b", "c", "d", "e"}
-	lose := func(p *place) {
-		p.prepare(keys...)
-		for _, path := range p.databases() {
-			require.NoError(p, os.RemoveAll(path))
-		}
-	}
 	each(t, func(p *place) {
-		lose(p)
+		p.lose(keys...)
 		p.session(fault{}, func(s snapshot.Snapshotter) {
 			for range keys {
 				_, err := s.Prepare(p.Context(), "new", "", p.archive)
@@ -174,13 +168,29 @@ func TestBug06PoolIsNeverListed(t *testing.T) {
 			}
 		})
 	}, func(p *place) {
-		lose(p)
+		p.lose(keys...)
 		p.prepare("new")
 		require.Equal(p, uint32(len(keys)+1), p.holder("new"), "the ids in use are known")
-		// Bug 7: after the loss of the database, a name collision force-removes a
-		// running foreign device. Directories are called by their ids and have no
-		// names of their own that could collide, so the naive snapshotter has no way
-		// to show it. What must hold here: what belongs to nobody known is left alone.
+	})
+}
+
+// lose makes snapshots and deletes the databases that know of them.
+func (p *place) lose(keys ...string) {
+	p.prepare(keys...)
+	for _, path := range p.databases() {
+		require.NoError(p, os.RemoveAll(path))
+	}
+}
+
+// Bug 7: after the loss of the database, a name collision force-removes a running
+// foreign device. Directories are called by their ids and have no names of their own
+// that could collide, so the naive snapshotter has no way to show it, and this test
+// has the careful one only: what belongs to nobody known is left alone, whatever is
+// made and removed under the same names.
+func TestBug07ForeignDeviceIsRemoved(t *testing.T) {
+	each(t, func(*place) {}, func(p *place) {
+		keys := []string{"a", "b", "c"}
+		p.lose(keys...)
 		p.session(fault{}, func(s snapshot.Snapshotter) {
 			for _, key := range keys {
 				_, err := s.Prepare(p.Context(), key, "", p.archive)
@@ -192,6 +202,6 @@ func TestBug06PoolIsNeverListed(t *testing.T) {
 		for _, v := range p.picture().Volumes {
 			owners[v.Owner] = len(v.Tree) > 1
 		}
-		require.Equal(p, map[string]bool{"a": true, "b": true, "c": true, "d": true, "e": true, "new": true}, owners)
+		require.Equal(p, map[string]bool{"a": true, "b": true, "c": true}, owners)
 	})
 }

@@ -10,13 +10,17 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/driftlesskv/driftless/examples/snapshotter/internal/careful"
 	"github.com/driftlesskv/driftless/examples/snapshotter/internal/churn"
+	"github.com/driftlesskv/driftless/examples/snapshotter/internal/naive"
+	"github.com/driftlesskv/driftless/examples/snapshotter/internal/step"
 )
 
 // mainEnv makes the test binary the program itself, so that what is tested is a
@@ -67,24 +71,52 @@ func requireEmpty(t *testing.T, dir string) {
 	require.Empty(t, entries, "temporary files are left")
 }
 
-// TestDriftless is the main job, in small.
+// hits returns the rows of the table that count the crashes at one step.
+func (o outcome) hits(t *testing.T) map[string]int {
+	hits := map[string]int{}
+	for line := range strings.Lines(o.stdout) {
+		if name, ok := strings.CutPrefix(strings.TrimSpace(line), "killed "); ok {
+			fields := strings.Fields(name)
+			n, err := strconv.Atoi(fields[len(fields)-1])
+			require.NoError(t, err)
+			hits[strings.Join(fields[:len(fields)-1], " ")] = n
+		}
+	}
+	return hits
+}
+
+func (o outcome) requireHits(t *testing.T, calls ...string) {
+	hits, sum := o.hits(t), 0
+	for name, n := range hits {
+		require.Positive(t, n, name)
+		sum += n
+	}
+	require.Len(t, hits, 1+2*len(calls), "at random, and before and after each call")
+	for _, name := range step.Names(calls...) {
+		require.Contains(t, hits, name)
+	}
+	require.EqualValues(t, o.numbers["crashes"], sum)
+}
+
+// TestDriftless is the main job: 100 crashes, of which each step has at least one.
 func TestDriftless(t *testing.T) {
-	o := runProgram(t, "-crashes", "25", "-seed", "3", "-json")
+	o := runProgram(t, "-json")
 	require.Equal(t, 0, o.status, o.stderr)
+	o.requireHits(t, slices.Concat(careful.Calls, step.BackingCalls)...)
 	require.Greater(t, o.numbers["operations"], 100.0)
 	require.Greater(t, o.numbers["seconds"], 0.0)
 	delete(o.numbers, "operations")
 	delete(o.numbers, "seconds")
-	require.Equal(t, map[string]float64{"crashes": 25, "lost": 0, "leaked": 0, "orphans": 0, "drift": 0}, o.numbers)
-	require.Contains(t, o.stdout, "killed before Devices.Claim")
+	require.Equal(t, map[string]float64{"crashes": 100, "lost": 0, "leaked": 0, "orphans": 0, "drift": 0}, o.numbers)
 	require.Contains(t, o.stderr, "layers from")
 }
 
 func TestNaiveDrifts(t *testing.T) {
-	o := runProgram(t, "-naive", "-crashes", "25", "-json")
+	o := runProgram(t, "-naive", "-crashes", "40", "-json")
 	require.Equal(t, 1, o.status, o.stderr)
-	require.Equal(t, 25.0, o.numbers["crashes"])
+	require.Equal(t, 40.0, o.numbers["crashes"])
 	require.Positive(t, o.numbers["drift"])
+	o.requireHits(t, naive.Calls...)
 }
 
 // TestNaiveWithoutCrashes shows that the naive protocol is not a straw man: what is
@@ -104,6 +136,16 @@ func TestDirectoryIsKept(t *testing.T) {
 	o = runProgram(t, "-crashes", "1", "-dir", dir)
 	require.Equal(t, 2, o.status)
 	require.Contains(t, o.stderr, "not empty")
+}
+
+// TestDirectoryAfterRefusal shows that a refused layer does not spoil the directory.
+func TestDirectoryAfterRefusal(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "dir")
+	o := runProgram(t, "-dir", dir, layerFile(t, "evil.tar", "fine", "../evil"))
+	require.Equal(t, 2, o.status, o.stderr)
+	requireEmpty(t, dir)
+	o = runProgram(t, "-crashes", "1", "-dir", dir, layerFile(t, "good.tar", "a", "b"))
+	require.Equal(t, 0, o.status, o.stderr)
 }
 
 // layerFile writes an archive whose entries are names, each a small file.
@@ -150,9 +192,12 @@ func TestUsageErrors(t *testing.T) {
 		{"not a number", "-crashes", []string{"-crashes", "many"}},
 		{"negative", "-crashes -1", []string{"-crashes", "-1"}},
 		{"no worker", "-workers 0", []string{"-workers", "0"}},
+		{"flag after a layer", "flags stand before", []string{hostile, "-naive"}},
+		{"directory without a name", "-dir", []string{"-dir", ""}},
 		{"missing layer", "no such file", []string{"missing.tar"}},
-		{"hostile layer", "../evil: leads out of the root", []string{hostile}},
-		{"layer that is no archive", "unpack layer", []string{junk}},
+		{"hostile layer", hostile + ": unpack ../evil: leads out of the root", []string{hostile}},
+		{"layer that is no archive", "neither tar nor gzip", []string{junk}},
+		{"empty layer", "no entry", []string{os.DevNull}},
 		{"directory that is a file", "not a directory", []string{"-dir", junk}},
 	}
 	for _, tt := range tests {
@@ -174,12 +219,16 @@ func TestInterrupt(t *testing.T) {
 	for _, sig := range []os.Signal{os.Interrupt, os.Kill} {
 		t.Run(sig.String(), func(t *testing.T) {
 			cmd, temp := program(t, "-crashes", "100000")
+			var stdout, stderr bytes.Buffer
+			cmd.Stdout, cmd.Stderr = &stdout, &stderr
 			require.NoError(t, cmd.Start())
 			require.Eventually(t, func() bool { return len(processes(t, temp)) > 1 }, 20*time.Second, 5*time.Millisecond)
 			require.NoError(t, cmd.Process.Signal(sig))
 			require.Error(t, cmd.Wait())
 			require.Eventually(t, func() bool { return len(processes(t, temp)) == 0 }, 20*time.Second, 5*time.Millisecond)
 			if sig == os.Interrupt {
+				require.Contains(t, stderr.String(), "interrupted")
+				require.Contains(t, stdout.String(), "drift")
 				require.Equal(t, 1, cmd.ProcessState.ExitCode())
 				requireEmpty(t, temp)
 			}

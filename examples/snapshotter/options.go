@@ -7,6 +7,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 )
 
 // A usageError is the user's mistake.
@@ -44,7 +46,13 @@ func parse(args []string, stderr io.Writer) (options, error) {
 		return o, err
 	}
 	o.archives = flags.Args()
-	switch {
+	given := map[string]bool{}
+	flags.Visit(func(f *flag.Flag) { given[f.Name] = true })
+	switch i := slices.IndexFunc(o.archives, func(name string) bool { return strings.HasPrefix(name, "-") }); {
+	case i >= 0:
+		return o, fmt.Errorf("%s: flags stand before the layers (a layer of that name is ./%[1]s)", o.archives[i])
+	case given["dir"] && o.dir == "":
+		return o, errors.New("-dir: must not be empty")
 	case o.crashes < 0:
 		return o, fmt.Errorf("-crashes %d: must not be negative", o.crashes)
 	case o.workers < 1 || o.workers > 1000:
@@ -59,7 +67,11 @@ func (o options) directory() (dir string, cleanup func() error, err error) {
 		if dir, err = os.MkdirTemp("", "snapshotter-"); err != nil {
 			return "", nil, err
 		}
-		return dir, func() error { return os.RemoveAll(dir) }, nil
+		cleanup = func() error { return os.RemoveAll(dir) }
+		if err := os.Mkdir(filepath.Join(dir, stateDir), 0o700); err != nil {
+			return "", nil, errors.Join(err, cleanup())
+		}
+		return dir, cleanup, nil
 	}
 	if dir, err = filepath.Abs(o.dir); err != nil {
 		return "", nil, err
@@ -74,7 +86,14 @@ func (o options) directory() (dir string, cleanup func() error, err error) {
 	if len(entries) > 0 {
 		return "", nil, usageError{fmt.Errorf("-dir %s: %w", o.dir, errNotEmpty)}
 	}
+	// Made by one run only, and by none where nothing can be made.
+	if err := os.Mkdir(filepath.Join(dir, stateDir), 0o700); err != nil {
+		return "", nil, usageError{err}
+	}
 	return dir, func() error { return nil }, nil
 }
+
+// stateDir is the snapshotter's directory, below the one to work in.
+const stateDir = "state"
 
 var errNotEmpty = errors.New("directory is not empty")

@@ -31,7 +31,7 @@ func (o *Oracle) Expect(key string, archives []string) (tree.Tree, error) {
 		return nil, fmt.Errorf("expect content: %w", err)
 	}
 	t = maps.Clone(t)
-	hide(t, layer.OwnerFile, nil)
+	replace(t, layer.OwnerFile)
 	t[layer.OwnerFile] = layer.OwnerNode(key)
 	return t, nil
 }
@@ -76,17 +76,17 @@ func apply(t tree.Tree, archive string) (err error) {
 		if header.Typeflag == tar.TypeXGlobalHeader {
 			continue
 		}
-		content, err := io.ReadAll(stream)
+		hash, err := tree.HashOf(stream)
 		if err != nil {
 			return err
 		}
-		add(t, made, header, content)
+		add(t, made, header, hash)
 	}
 }
 
-func add(t tree.Tree, made map[string]bool, header *tar.Header, content []byte) {
+func add(t tree.Tree, made map[string]bool, header *tar.Header, hash string) {
 	dir, base := path.Split(path.Clean(header.Name))
-	dir = resolve(t, path.Clean(dir))
+	dir = resolve(t, ".", dir)
 	name := path.Join(dir, base)
 	if whiteout, ok := strings.CutPrefix(base, ".wh."); ok {
 		if whiteout == ".wh..opq" {
@@ -110,22 +110,31 @@ func add(t tree.Tree, made map[string]bool, header *tar.Header, content []byte) 
 	switch header.Typeflag {
 	case tar.TypeDir:
 		if !t[name].Mode.IsDir() {
-			hide(t, name, nil)
+			replace(t, name)
 		}
 		t[name] = tree.Node{Mode: fs.ModeDir | perm | 0o700}
 		return
 	case tar.TypeSymlink:
-		hide(t, name, nil)
+		replace(t, name)
 		t[name] = tree.Node{Mode: fs.ModeSymlink, Data: header.Linkname}
 	case tar.TypeLink:
 		target := path.Clean(header.Linkname)
-		node := t[path.Join(resolve(t, path.Dir(target)), path.Base(target))]
-		hide(t, name, nil)
+		node := t[path.Join(resolve(t, ".", path.Dir(target)), path.Base(target))]
+		replace(t, name)
 		t[name] = node
 	default:
-		hide(t, name, nil)
-		t[name] = tree.Node{Mode: perm | 0o600, Data: tree.Hash(content)}
+		replace(t, name)
+		t[name] = tree.Node{Mode: perm | 0o600, Data: hash}
 	}
+}
+
+// replace deletes name for something else to take its place. Most names are new, so
+// it is worth while not to look through the whole tree for what is below.
+func replace(t tree.Tree, name string) {
+	if t[name].Mode.IsDir() {
+		hide(t, name, nil)
+	}
+	delete(t, name)
 }
 
 // hide deletes name and what is below it, or only the latter if name ends in a
@@ -139,14 +148,18 @@ func hide(t tree.Tree, name string, keep map[string]bool) {
 	}
 }
 
-// resolve follows the links on the way to dir.
-func resolve(t tree.Tree, dir string) string {
-	if dir == "." || dir == "/" || dir == "" {
-		return "."
-	}
-	dir = path.Join(resolve(t, path.Dir(dir)), path.Base(dir))
-	if n, ok := t[dir]; ok && n.Mode.Type() == fs.ModeSymlink && !path.IsAbs(n.Data) {
-		return resolve(t, path.Join(path.Dir(dir), n.Data))
+// resolve follows way from the directory dir, and the links on it. A link that leads
+// out of the root is for the unpacker to refuse, and never gets this far.
+func resolve(t tree.Tree, dir, way string) string {
+	for part := range strings.SplitSeq(way, "/") {
+		switch next := path.Join(dir, part); {
+		case part == "..":
+			dir = path.Dir(dir)
+		case t[next].Mode.Type() == fs.ModeSymlink:
+			dir = resolve(t, dir, t[next].Data)
+		default:
+			dir = next
+		}
 	}
 	return dir
 }

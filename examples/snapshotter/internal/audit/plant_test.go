@@ -191,7 +191,7 @@ var plantedElsewhere = []planted{
 // TestPlanted plants one of each kind of drift in a real directory of the careful
 // snapshotter, and sees that the audit counts it as what it is, and nothing else.
 func TestPlanted(t *testing.T) {
-	for _, tt := range slices.Concat(plantedInSnapshots, plantedElsewhere) {
+	for _, tt := range slices.Concat(plantedInSnapshots, plantedElsewhere, plantedBeside) {
 		t.Run(tt.name, func(t *testing.T) {
 			w := newCareful(t)
 			tt.plant(t, w)
@@ -228,6 +228,10 @@ func TestPlantedNaive(t *testing.T) {
 		{
 			"orphan", func(t *testing.T, w *world) { require.NoError(t, os.Mkdir(w.volume("99"), 0o700)) },
 			map[audit.Kind][]string{audit.Orphan: {"99"}},
+		},
+		{
+			"orphan like another", func(t *testing.T, w *world) { w.clone(t, w.volume("3"), w.volume("03")) },
+			map[audit.Kind][]string{audit.Orphan: {"03"}},
 		},
 		{
 			"content of another", func(t *testing.T, w *world) { w.swap(t, w.volume("1"), w.volume("3")) },

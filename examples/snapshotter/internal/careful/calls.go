@@ -10,7 +10,7 @@ import (
 // Calls are the library's public calls that this package makes. A process can be
 // killed before and after each of them, and each of step.BackingCalls.
 var Calls = []string{
-	"store.Open", "recovery.Open", "recovery.Scrub", "DB.Update", "DB.View", "DB.Close",
+	"backing.OpenDir", "store.Open", "recovery.Open", "recovery.Scrub", "DB.Update", "DB.View", "DB.Close",
 	"Devices.Prepare", "Devices.Claim", "Devices.Get", "Devices.Unclaim", "Devices.Remove",
 }
 

@@ -20,7 +20,11 @@ func Open(ctx context.Context, dir string, points *step.Points, wrap func(store.
 		pool:    database{points: points},
 		devices: table{points: points},
 	}
-	if s.volumes, err = backing.OpenDir(filepath.Join(dir, VolumesDir)); err != nil {
+	err = points.Around("backing.OpenDir", func() error {
+		s.volumes, err = backing.OpenDir(filepath.Join(dir, VolumesDir))
+		return err
+	})
+	if err != nil {
 		return nil, err
 	}
 	defer func() {

@@ -3,6 +3,7 @@ package churn
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/driftlesskv/driftless/examples/snapshotter/internal/audit"
 	"github.com/driftlesskv/driftless/examples/snapshotter/internal/snapshot"
@@ -114,6 +115,21 @@ func (l *ledger) inFlight() (n int) {
 		}
 	}
 	return n
+}
+
+// doing returns, for people, what the present child has begun and not answered.
+func (l *ledger) doing() string {
+	var names []string
+	for _, e := range l.sent {
+		if e.begun {
+			names = append(names, e.command.String())
+		}
+	}
+	if names == nil {
+		return "recovery, or nothing it was told to"
+	}
+	slices.Sort(names)
+	return strings.Join(names, ", ")
 }
 
 // expectations returns what the audit may expect of each key.

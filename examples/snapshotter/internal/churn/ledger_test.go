@@ -35,7 +35,9 @@ func TestLedger(t *testing.T) {
 	require.Equal(t, audit.Expectation{}, l.expectations()["a"])
 
 	seq := give(l, prepare)
+	require.Contains(t, l.doing(), "recovery")
 	hear(t, l, Begin, seq)
+	require.Equal(t, "prepare a", l.doing())
 	l.end() // it died in the middle
 	require.Equal(t, 1, l.inFlight())
 	require.Equal(t, audit.Expectation{After: made}, l.expectations()["a"])

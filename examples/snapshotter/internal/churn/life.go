@@ -3,6 +3,7 @@ package churn
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/driftlesskv/driftless/examples/snapshotter/internal/audit"
@@ -14,10 +15,12 @@ type life struct {
 	hit        int           // at which passing
 	patience   time.Duration // after recovery, before the parent kills it; 0: never
 	operations int           // to be begun anew; negative: until it is killed
+	time       time.Duration // after recovery, in which operations are begun; 0: any
 }
 
-// forever is longer than any child takes that does not hang.
-const forever = 2 * time.Minute
+// silence is longer than any child is silent that does not hang: it reports the
+// beginning and the end of each operation, and the end of recovery.
+const silence = 2 * time.Minute
 
 var errHangs = errors.New("child neither works nor ends")
 
@@ -28,8 +31,10 @@ func (r *runner) live(ctx context.Context, l life) (killed bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	var timeout <-chan time.Time
-	hanging := time.After(forever)
+	before := r.answered()
+	var timeout, evening <-chan time.Time
+	hanging := time.NewTimer(silence)
+	defer hanging.Stop()
 	for open := true; open; {
 		var report Report
 		select {
@@ -37,8 +42,12 @@ func (r *runner) live(ctx context.Context, l life) (killed bool, err error) {
 			if !open {
 				continue
 			}
+			hanging.Reset(silence)
 			if report.Event == Ready && l.patience > 0 {
 				timeout = time.After(l.patience)
+			}
+			if report.Event == Ready && l.time > 0 {
+				evening = time.After(l.time)
 			}
 			if err == nil {
 				err = r.hear(p, &l, report)
@@ -47,10 +56,16 @@ func (r *runner) live(ctx context.Context, l life) (killed bool, err error) {
 				p.kill()
 			}
 		case <-timeout:
+			if l.step != Random && r.answered() == before {
+				// Layers may be so large that nothing is ever finished in this time.
+				r.patience = min(2*r.patience, longPatience)
+			}
 			l.step = Random
 			p.kill()
-		case <-hanging:
-			err = errHangs
+		case <-evening:
+			l.operations = 0
+		case <-hanging.C:
+			err = fmt.Errorf("%w for %v while it does %s", errHangs, silence, r.ledger.doing())
 			p.kill()
 		case <-ctx.Done():
 			p.kill()
@@ -61,8 +76,11 @@ func (r *runner) live(ctx context.Context, l life) (killed bool, err error) {
 		}
 	}
 	killed, failure := p.wait()
-	if err == nil {
+	switch {
+	case err == nil:
 		err = failure
+	case errors.Is(err, errHangs):
+		err = p.complaint(err)
 	}
 	if killed && r.ledger.inFlight() > 0 {
 		r.result.Crashes++
@@ -71,6 +89,9 @@ func (r *runner) live(ctx context.Context, l life) (killed bool, err error) {
 	r.ledger.end()
 	return killed, err
 }
+
+// answered returns the number of operations that have come to an end.
+func (r *runner) answered() int { return r.result.Operations + r.result.Failed }
 
 // hear takes a report down and keeps the child busy.
 func (r *runner) hear(p *process, l *life, report Report) error {

@@ -30,7 +30,7 @@ func newPlan(isNaive bool, random *rand.Rand) *plan {
 	}
 	p.names = step.Names(slices.Concat(careful.Calls, step.BackingCalls)...)
 	p.starting = step.Names(
-		"store.Open", "recovery.Open", "recovery.Scrub", "DB.Close",
+		"backing.OpenDir", "store.Open", "recovery.Open", "recovery.Scrub", "DB.Close",
 		"Backing.Identity", "Backing.Probe", "Backing.List",
 	)
 	for _, name := range p.names {

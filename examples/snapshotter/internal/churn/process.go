@@ -79,7 +79,15 @@ func (p *process) wait() (killed bool, err error) {
 		return true, nil
 	}
 	if err != nil {
-		return false, fmt.Errorf("child: %w: %s", err, strings.TrimSpace(p.stderr.String()))
+		return false, p.complaint(fmt.Errorf("child: %w", err))
 	}
 	return false, nil
+}
+
+// complaint returns err with what the child printed. Only after wait is it complete.
+func (p *process) complaint(err error) error {
+	if text := strings.TrimSpace(p.stderr.String()); text != "" {
+		return fmt.Errorf("%w: %s", err, text)
+	}
+	return err
 }

@@ -58,8 +58,18 @@ func (r Result) Count(kind audit.Kind) (n int) {
 // Drift returns the number of all findings.
 func (r Result) Drift() int { return len(r.Findings) }
 
-// operations after the last crash: what was broken by it, or before, shows now.
-const closing = 100
+// operations after the last crash: what was broken by it, or before, shows now. With
+// large layers there are as many as fit into the time.
+const (
+	closing     = 100
+	closingTime = 20 * time.Second
+)
+
+// Bounds of how long a child may take to come to the step where it is to die.
+const (
+	shortPatience = 500 * time.Millisecond // not every step comes along in every life
+	longPatience  = time.Minute
+)
 
 type runner struct {
 	Config
@@ -68,6 +78,7 @@ type runner struct {
 	plan     *plan
 	oracle   *audit.Oracle
 	known    map[string]bool
+	patience time.Duration // grows while children are killed before they are done with anything
 	started  time.Time
 	result   Result
 }
@@ -83,6 +94,7 @@ func Run(ctx context.Context, config Config) (Result, error) {
 	r := &runner{
 		Config: config, ledger: newLedger(), plan: newPlan(config.Naive, random),
 		oracle: audit.NewOracle(), known: map[string]bool{}, started: time.Now(),
+		patience: shortPatience,
 	}
 	r.workload = &workload{ledger: r.ledger, archives: config.Archives, random: random}
 	err := r.run(ctx)
@@ -105,7 +117,7 @@ func (r *runner) run(ctx context.Context) error {
 			return err
 		}
 	}
-	if _, err := r.live(ctx, life{operations: closing}); err != nil {
+	if _, err := r.live(ctx, life{operations: closing, time: closingTime}); err != nil {
 		return err
 	}
 	return r.audit(ctx)
@@ -115,9 +127,9 @@ func (r *runner) run(ctx context.Context) error {
 func (r *runner) crash(ctx context.Context) error {
 	l := life{operations: -1}
 	l.step, l.hit = r.plan.crash()
-	l.patience = 500 * time.Millisecond // not every step comes along in every life
+	l.patience = r.patience
 	if l.step == Random {
-		l.patience = time.Duration(1+r.plan.random.IntN(150)) * time.Millisecond
+		l.patience = r.patience * time.Duration(2+r.plan.random.IntN(300)) / 1000
 	}
 	_, err := r.live(ctx, l)
 	return err

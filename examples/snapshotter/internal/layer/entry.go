@@ -8,6 +8,8 @@ import (
 	"os"
 	"path"
 	"strings"
+
+	"github.com/driftlesskv/driftless/examples/snapshotter/internal/tree"
 )
 
 // Bounds of Linux. Longer paths could be built step by step, but no program could
@@ -16,6 +18,10 @@ const (
 	maxName = 255
 	maxPath = 4095
 )
+
+// maxDepth bounds the components of a path. Every access goes through all of them,
+// one at a time, so without a bound a small archive could keep a machine busy.
+const maxDepth = 128
 
 // clean returns name in the shortest form, relative to the root.
 func clean(name string) (string, error) {
@@ -33,26 +39,11 @@ func clean(name string) (string, error) {
 			return "", ErrName
 		}
 	}
-	return path.Clean(name), nil
-}
-
-// parents makes the directories on the way to an entry that have none of their own.
-// A link on the way is followed as far as it stays below the root.
-func (u *unpacker) parents(dir string) error {
-	if dir == "." {
-		return nil
+	name = path.Clean(name)
+	if strings.Count(name, "/") >= maxDepth {
+		return "", ErrName
 	}
-	info, err := u.root.Stat(dir)
-	if err == nil && !info.IsDir() {
-		return &fs.PathError{Op: "mkdir", Path: dir, Err: fs.ErrExist}
-	}
-	if !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	if err := u.parents(path.Dir(dir)); err != nil {
-		return err
-	}
-	return u.mkdir(dir, 0o755)
+	return name, nil
 }
 
 // mkdir makes a directory with exactly this mode, whatever the umask.
@@ -67,7 +58,7 @@ func (u *unpacker) directory(name string, perm fs.FileMode) error {
 	if info, err := u.root.Lstat(name); err == nil && info.IsDir() {
 		return u.root.Chmod(name, perm|0o700)
 	}
-	if err := u.root.RemoveAll(name); err != nil {
+	if err := u.remove(name); err != nil {
 		return err
 	}
 	return u.mkdir(name, perm)
@@ -79,14 +70,14 @@ func (u *unpacker) file(name string, header *tar.Header, content io.Reader) erro
 	if u.left.Bytes -= header.Size; u.left.Bytes < 0 {
 		return ErrLimit
 	}
-	if err := u.root.RemoveAll(name); err != nil {
+	if err := u.remove(name); err != nil {
 		return err
 	}
 	f, err := u.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}
-	_, err = io.Copy(f, content)
+	err = tree.CopyContent(f, content)
 	return errors.Join(err, f.Chmod(header.FileInfo().Mode().Perm()|0o600), f.Close())
 }
 
@@ -94,7 +85,7 @@ func (u *unpacker) file(name string, header *tar.Header, content io.Reader) erro
 // root: it is content. What must not happen is that a later entry goes through it,
 // and that os.Root sees to.
 func (u *unpacker) symlink(name, target string) error {
-	if err := u.root.RemoveAll(name); err != nil {
+	if err := u.remove(name); err != nil {
 		return err
 	}
 	return u.root.Symlink(target, name)
@@ -105,10 +96,18 @@ func (u *unpacker) link(name, target string) error {
 	if err != nil {
 		return err
 	}
+	dir, err := u.resolve(path.Dir(target), false)
+	if err != nil {
+		return err
+	}
+	target = path.Join(dir, path.Base(target))
 	if target == name {
 		return ErrName
 	}
-	if err := u.root.RemoveAll(name); err != nil {
+	if target == OwnerFile {
+		return ErrReserved
+	}
+	if err := u.remove(name); err != nil {
 		return err
 	}
 	return u.root.Link(target, name)

@@ -16,7 +16,7 @@ const OwnerFile = ".snapshot"
 
 // Fill unpacks the archive at path into dir on top of what is there, marks dir as
 // the content of the snapshot key, and makes all of it durable. It returns the
-// digest of the result. Filling again completes what an interrupted call began.
+// digest of the result. An error names the archive. Filling again completes what an interrupted call began.
 func Fill(ctx context.Context, dir, key, archive string) (digest string, err error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
@@ -25,11 +25,11 @@ func Fill(ctx context.Context, dir, key, archive string) (digest string, err err
 	defer func() { err = errors.Join(err, root.Close()) }()
 	f, err := os.Open(archive)
 	if err != nil {
-		return "", fmt.Errorf("fill snapshot: %w", err)
+		return "", fmt.Errorf("read layer: %w", err)
 	}
 	err = errors.Join(Unpack(ctx, root, f, Limits{}), f.Close())
 	if err != nil {
-		return "", err
+		return "", fmt.Errorf("layer %s: %w", archive, err)
 	}
 	if err := mark(root, key); err != nil {
 		return "", fmt.Errorf("fill snapshot: %w", err)

@@ -12,13 +12,13 @@ import (
 // Limits bounds what one archive may make of a few bytes. The zero value of a
 // field stands for its default.
 type Limits struct {
-	Bytes   int64 // of the archive, of its decompressed form, and of all its files; default 4 GiB
-	Entries int   // default 1 000 000
+	Bytes   int64 // of the archive, of its decompressed form, and of all its files; default 256 MiB
+	Entries int   // with the directories that names imply; default 1 000 000
 }
 
 func (l Limits) orDefault() Limits {
 	if l.Bytes <= 0 {
-		l.Bytes = 4 << 30
+		l.Bytes = 256 << 20
 	}
 	if l.Entries <= 0 {
 		l.Entries = 1_000_000

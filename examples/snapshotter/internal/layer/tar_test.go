@@ -80,10 +80,14 @@ func seal(b []byte) []byte {
 }
 
 // sparse is an archive of 1.5 KiB that claims one file of 8 GiB without content.
-func sparse() []byte {
+func sparse() []byte { return sparseOf(1<<33 - 1) }
+
+// sparseOf is the same for another size.
+func sparseOf(size int64) []byte {
 	b := block("bomb", tar.TypeGNUSparse, 0, "ustar  \x00")
-	copy(b[386:], "77777777777\x0000000000000\x00") // one piece of 0 bytes at the end
-	copy(b[483:], "77777777777\x00")
+	end := fmt.Sprintf("%011o\x00", size)
+	copy(b[386:], end+"00000000000\x00") // one piece of 0 bytes at the end
+	copy(b[483:], end)
 	return append(seal(b), make([]byte, 1024)...)
 }
 

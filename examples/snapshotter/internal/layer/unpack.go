@@ -4,7 +4,9 @@
 // An archive is hostile until shown otherwise. Every path goes through an os.Root,
 // so nothing is read, written or linked outside the directory that is filled:
 // not by "..", not by an absolute path, and not through a symbolic link that the
-// archive planted before. Device nodes are refused, sizes are bounded.
+// archive planted before. So a layer is refused that puts an entry into a directory
+// behind an absolute link, as Debian's var/run is one: the root of the directory is
+// not that of the machine. Device nodes are refused, sizes and depths are bounded.
 //
 // Owners, times and extended attributes are not restored, and neither are the
 // set-user-id bits. Files are made readable and writable for the owner, and
@@ -26,12 +28,23 @@ import (
 var (
 	// ErrEscape is returned for an entry that leads out of the directory.
 	ErrEscape = errors.New("leads out of the root")
-	// ErrName is returned for a name that no file system takes, or an impossible whiteout.
+	// ErrName is returned for a name that no file system takes, for one of more than
+	// 128 components, and for an impossible whiteout.
 	ErrName = errors.New("invalid name")
+	// ErrReserved is returned for an entry called as OwnerFile, in the root.
+	ErrReserved = errors.New("name is reserved")
 	// ErrType is returned for device nodes, pipes and entries of unknown type.
 	ErrType = errors.New("entry type not allowed")
 	// ErrLimit is returned when the archive holds more than Limits allows.
 	ErrLimit = errors.New("archive too large")
+)
+
+// Errors that Unpack returns for the archive as a whole.
+var (
+	// ErrEmpty is returned for an archive without any entry, as an empty file is.
+	ErrEmpty = errors.New("archive has no entry")
+	// ErrFormat is returned for what is neither a tar archive nor one packed by gzip.
+	ErrFormat = errors.New("neither tar nor gzip")
 )
 
 // Unpack applies the archive to the directory under root, on top of what is there.
@@ -45,12 +58,18 @@ func Unpack(ctx context.Context, root *os.Root, archive io.Reader, limits Limits
 		return wrap(err)
 	}
 	stream := tar.NewReader(&meter{ctx: ctx, r: plain, left: limits.Bytes})
-	u := unpacker{root: root, left: limits, made: map[string]bool{}, escapes: escapeError(root)}
-	for {
+	u := unpacker{root: root, left: limits, made: map[string]bool{}, known: map[string]bool{}, escapes: escapeError(root)}
+	for first := true; ; first = false {
 		header, err := stream.Next()
+		if errors.Is(err, io.EOF) && first {
+			return wrap(ErrEmpty)
+		}
 		if errors.Is(err, io.EOF) {
 			_, err = io.Copy(io.Discard, plain) // gzip's checksum comes last
 			return wrap(err)
+		}
+		if errors.Is(err, tar.ErrHeader) && first {
+			return wrap(fmt.Errorf("%w: %w", ErrFormat, err))
 		}
 		if err != nil {
 			return wrap(err)
@@ -79,7 +98,8 @@ func escapeError(root *os.Root) error {
 type unpacker struct {
 	root    *os.Root
 	left    Limits
-	made    map[string]bool // by this archive, with all directories above
+	made    map[string]bool // resolved names, by this archive, with all directories above
+	known   map[string]bool // resolved names that are directories, with all above
 	escapes error
 }
 
@@ -113,10 +133,15 @@ func (u *unpacker) apply(name string, header *tar.Header, content io.Reader) err
 	if done, err := u.whiteout(name); done || err != nil {
 		return err
 	}
-	if err := u.parents(path.Dir(name)); err != nil {
+	dir, err := u.resolve(path.Dir(name), true)
+	if err != nil {
 		return err
 	}
-	for p := name; p != "."; p = path.Dir(p) {
+	name = path.Join(dir, path.Base(name))
+	if err := u.admit(name); err != nil {
+		return err
+	}
+	for p := name; p != "." && !u.made[p]; p = path.Dir(p) {
 		u.made[p] = true
 	}
 	switch header.Typeflag {

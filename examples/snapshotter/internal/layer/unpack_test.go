@@ -101,10 +101,34 @@ var replacements = []chain{
 	},
 }
 
+// linked are chains in which an entry and a whiteout reach one directory by two names.
+var linked = []chain{
+	{
+		"opaque marker through a link",
+		[][]item{{file("e/y", "1"), symlink("d", "e")}, {file("d/.wh..wh..opq", ""), file("d/new", "2")}},
+		map[string]string{"d": "->e", "e": "", "e/new": "2"},
+	},
+	{
+		"whiteout of what came through a link in the same layer",
+		[][]item{{file("usr/lib/x", "1"), symlink("lib", "usr/lib")}, {file("lib/x", "2"), file("usr/lib/.wh.x", "")}},
+		map[string]string{"usr": "", "usr/lib": "", "usr/lib/x": "2", "lib": "->usr/lib"},
+	},
+	{
+		"whiteout through a link of what has an entry",
+		[][]item{{file("usr/lib/x", "1"), file("usr/lib/y", "1"), symlink("lib", "usr/lib")}, {file("usr/lib/x", "2"), file("lib/.wh.x", ""), file("lib/.wh.y", "")}},
+		map[string]string{"usr": "", "usr/lib": "", "usr/lib/x": "2", "lib": "->usr/lib"},
+	},
+	{
+		"link upwards through a link",
+		[][]item{{dir("a/b"), symlink("l", "a/b"), symlink("up", "l/../c")}, {file("up/f", "1")}},
+		map[string]string{"a": "", "a/b": "", "a/c": "", "a/c/f": "1", "l": "->a/b", "up": "->l/../c"},
+	},
+}
+
 // TestUnpack checks, for chains of layers, the names that are left, and that the
 // audit's oracle comes to the same result in its own way.
 func TestUnpack(t *testing.T) {
-	for _, tt := range slices.Concat(whiteouts, replacements) {
+	for _, tt := range slices.Concat(whiteouts, replacements, linked) {
 		t.Run(tt.name, func(t *testing.T) {
 			a := newArena(t)
 			var archives []string

@@ -14,31 +14,37 @@ const (
 	opaque     = ".wh..wh..opq" // hides all that the layers below have in this directory
 )
 
-// whiteout carries name out if it is a whiteout, and reports whether it is one.
+// whiteout carries name out if it is a whiteout, and reports whether it is one. Like
+// any entry's, its directory may be reached through links, and is resolved first.
 func (u *unpacker) whiteout(name string) (done bool, err error) {
 	dir, base := path.Split(name)
-	switch {
-	case base == opaque:
-		return true, u.hideChildren(path.Clean(dir))
-	case strings.HasPrefix(base, auxPrefix):
-		return true, nil
-	case !strings.HasPrefix(base, hidePrefix):
+	if !strings.HasPrefix(base, hidePrefix) {
 		return false, nil
 	}
 	hidden := strings.TrimPrefix(base, hidePrefix)
 	if hidden == "" || hidden == "." || hidden == ".." {
 		return true, ErrName
 	}
+	if strings.HasPrefix(base, auxPrefix) && base != opaque {
+		return true, nil
+	}
+	dir, err = u.resolve(path.Clean(dir), false)
+	if err != nil {
+		return true, ignoreMissing(err) // nothing to hide there
+	}
+	if base == opaque {
+		return true, u.hideChildren(dir)
+	}
 	return true, u.hide(path.Join(dir, hidden))
 }
 
-// hide removes what the layers below left at name. What this layer made itself
+// hide removes what the layers below left at the resolved name. What this layer made itself
 // stays, wherever in the archive the whiteout stands.
 func (u *unpacker) hide(name string) error {
 	if u.made[name] {
 		return u.hideChildren(name)
 	}
-	return ignoreMissing(u.root.RemoveAll(name))
+	return ignoreMissing(u.remove(name))
 }
 
 func (u *unpacker) hideChildren(dir string) error {

@@ -36,21 +36,31 @@ type Record struct {
 	Digest string            `json:"digest"` // of the content, parents' included
 }
 
-// labelLayer is the label with the name of the archive that a snapshot was made of.
+// labelLayer is the label with the path of the archive that a snapshot was made of:
+// all of it, for image formats call every layer layer.tar.
 const labelLayer = "layer"
 
 // NewRecord returns the record of an active snapshot.
 func NewRecord(parent, archive, digest string) Record {
-	labels := map[string]string{labelLayer: filepath.Base(archive)}
+	labels := map[string]string{labelLayer: absolute(archive)}
 	return Record{Kind: Active, Parent: parent, Labels: labels, Digest: digest}
 }
 
 // Check returns ErrExists unless r was made of this parent and archive.
 func (r Record) Check(parent, archive string) error {
-	if r.Parent != parent || r.Labels[labelLayer] != filepath.Base(archive) {
+	if r.Parent != parent || r.Labels[labelLayer] != absolute(archive) {
 		return ErrExists
 	}
 	return nil
+}
+
+// absolute also takes a process without a working directory: its relative paths are
+// as good as they can be.
+func absolute(archive string) string {
+	if path, err := filepath.Abs(archive); err == nil {
+		return path
+	}
+	return archive
 }
 
 // A Snapshotter keeps chains of directories. What it acknowledged is durable. Each

@@ -130,6 +130,8 @@ func TestRefusals(t *testing.T) {
 		require.ErrorIs(s, err, snapshot.ErrNotFound)
 		_, err = s.Prepare(ctx, "active", "", s.archives[1])
 		require.ErrorIs(s, err, snapshot.ErrExists)
+		_, err = s.Prepare(ctx, "active", "", filepath.Join(s.TempDir(), filepath.Base(s.archives[0])))
+		require.ErrorIs(s, err, snapshot.ErrExists, "an archive of the same name elsewhere")
 		require.ErrorIs(s, s.Commit(ctx, "missing"), snapshot.ErrNotFound)
 		_, err = s.View(ctx, "missing")
 		require.ErrorIs(s, err, snapshot.ErrNotFound)

@@ -36,11 +36,14 @@ func node(root *os.Root, name string) (Node, error) {
 	n := Node{Mode: info.Mode() & (fs.ModeType | fs.ModePerm)}
 	switch {
 	case n.Mode.IsRegular():
-		content, err := root.ReadFile(name)
+		f, err := root.Open(name)
 		if err != nil {
 			return Node{}, err
 		}
-		n.Data = Hash(content)
+		n.Data, err = HashOf(f)
+		if err := errors.Join(err, f.Close()); err != nil {
+			return Node{}, err
+		}
 	case n.Mode.Type() == fs.ModeSymlink:
 		n.Mode = fs.ModeSymlink // its permission bits mean nothing
 		if n.Data, err = root.Readlink(name); err != nil {

@@ -3,10 +3,10 @@
 package tree
 
 import (
-	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"io"
 	"io/fs"
 	"maps"
 	"slices"
@@ -40,6 +40,16 @@ func Hash(content []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
+// HashOf returns the Hash of what is left in r, whose size does not matter: it is
+// never in memory as a whole. Its error is that of r.
+func HashOf(r io.Reader) (string, error) {
+	h := sha256.New()
+	if _, err := io.Copy(h, r); err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
+}
+
 // Difference names the first path at which t and want differ, and how. It is
 // empty when they are equal.
 func (t Tree) Difference(want Tree) string {
@@ -53,7 +63,7 @@ func (t Tree) Difference(want Tree) string {
 			return name + " has other content"
 		}
 	}
-	for _, name := range slices.SortedFunc(maps.Keys(t), cmp.Compare) {
+	for _, name := range slices.Sorted(maps.Keys(t)) {
 		if _, ok := want[name]; !ok {
 			return name + " is too many"
 		}
