@@ -281,6 +281,7 @@ func (m *machine) change(t *rapid.T) {
 		{"remove": fail},
 		{"remove": half},
 		{"remove": busy},
+		{"remove": cancel},
 		{"probe": unknown},
 		{"create": half},
 		{"identity": fail, "probe": fail, "list": fail, "create": fail, "remove": fail},

@@ -119,9 +119,6 @@ func (m *machine) acknowledgeCreation(t *rapid.T, o *op) {
 	h := o.holder
 	if o.task.err != nil {
 		o.left.allowed = of(creating.claimAs(claimed), removing, faulty)
-		if o.task.dead { // what it has left may be rolled forward meanwhile
-			o.left.allowed |= of(ready.claimAs(claimed))
-		}
 		early := len(o.want) > 0 && len(m.planted) == 0 && (errors.Is(o.task.err, store.ErrInUse) ||
 			errors.Is(o.task.err, store.ErrNotFound) || errors.Is(o.task.err, store.ErrExhausted))
 		if !early || h != nil && h.seen.unsettled() {

@@ -83,13 +83,32 @@ func (m *machine) adopt(t *rapid.T, rec store.Record) {
 		byOwner := s == readyClaimed && a.allowed.has(ready) && m.answered[a.name][live]
 		if a.matches(rec) && (a.allowed.has(s) || byOwner) {
 			m.lives[rec.Stamp] = &life{
-				dev: rec.Device, now: of(s), touched: true,
+				dev: rec.Device, now: of(s), touched: true, adopted: m.total.operations,
 				file: a.allowed | of(gone0, creating.claimAs(a.claimed)),
 			}
 			return
 		}
 	}
 	m.fatalf(t, "(2) nobody asked for %v record %+v", s, rec)
+}
+
+// checkCancelled fails if a creation that was cancelled in this step, while nothing
+// else failed, is neither taken back nor on its way, nor told to be pending.
+func (m *machine) checkCancelled(t *rapid.T, tasks []*task) {
+	dead := 0
+	for _, task := range tasks {
+		if task.dead && !errors.Is(task.err, store.ErrPending) {
+			dead++
+		}
+	}
+	if dead == 0 || dead < m.faults || len(m.weather) > 0 || len(m.gates()) > 0 {
+		return
+	}
+	for _, l := range m.lives {
+		if l.adopted == m.total.operations && l.seen.named() {
+			m.fatalf(t, "(2) %v is left %v by an operation that was cancelled", l, l.seen)
+		}
+	}
 }
 
 // checkLife compares the record of one device with what the model allows.

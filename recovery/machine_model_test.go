@@ -1,6 +1,7 @@
 package recovery_test
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -109,6 +110,7 @@ type life struct {
 	touched   bool   // since then
 
 	content  []byte // what its owner wrote; nil: nothing
+	adopted  int    // when it was found, if it was not acknowledged; in operations
 	marked   bool   // somebody tried to mark it faulty
 	tampered bool   // its resource was taken away behind our back
 }
@@ -198,6 +200,7 @@ type model struct {
 	keys     map[string]string   // bucket "own": name -> stamp, written with the claim
 	pairs    []pair              // what of that a crash has cut off
 	failures map[store.Stamp]int // removals that were made to fail
+	opened   []uint64            // the incarnations of the stores that were opened
 }
 
 // A plant is a resource that somebody else made.
@@ -226,19 +229,11 @@ func (m *model) children(l *life) (n int) {
 	return n
 }
 
-// sorted returns the lives in a fixed order.
+// sorted returns the lives in the order in which their stamps were given.
 func (m *model) sorted() []*life {
 	return slices.SortedFunc(maps.Values(m.lives), func(a, b *life) int {
-		return cmpStamp(a.dev.Stamp, b.dev.Stamp)
+		i := slices.Index(m.opened, a.dev.Stamp.Incarnation)
+		j := slices.Index(m.opened, b.dev.Stamp.Incarnation)
+		return cmp.Or(cmp.Compare(i, j), cmp.Compare(a.dev.Stamp.Sequence, b.dev.Stamp.Sequence))
 	})
-}
-
-func cmpStamp(a, b store.Stamp) int {
-	switch {
-	case a.Sequence < b.Sequence:
-		return -1
-	case a.Sequence > b.Sequence:
-		return 1
-	}
-	return 0
 }

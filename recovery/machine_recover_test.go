@@ -107,6 +107,9 @@ func (m *machine) recover(t *rapid.T, healthy bool) *recovery.Report {
 			continue
 		}
 		if open.err != nil {
+			if m.weather["remove"] == cancel {
+				m.weather = nil // else it is cancelled for ever
+			}
 			if m.faults == 0 || !errors.Is(open.err, context.Canceled) && !errors.Is(open.err, errInjected) {
 				m.fatalf(t, "(7) (10) recovery failed: %v", open.err)
 			}
@@ -156,7 +159,8 @@ func (m *machine) finish(t *rapid.T, report *recovery.Report, fine bool) {
 	if err != nil {
 		m.fatalf(t, "devices: %v", err)
 	}
-	m.devs, m.commits, m.incarnation = devs, m.db.Stats().Commits, m.db.Incarnation()
+	m.devs, m.commits = devs, m.db.Stats().Commits
+	m.opened = append(m.opened, m.db.Incarnation())
 	m.check(t)
 	m.checkReport(t, report, fine)
 	if len(report.Unlisted) == 0 {

@@ -87,13 +87,12 @@ type machine struct {
 	model
 	total *totals
 
-	base        string // of the directories of worlds
-	generation  int
-	world       *world
-	incarnation uint64 // of its store
-	order       store.AllocationOrder
-	db          *store.DB
-	devs        *store.Devices
+	base       string // of the directories of worlds
+	generation int
+	world      *world
+	order      store.AllocationOrder
+	db         *store.DB
+	devs       *store.Devices
 
 	records map[store.DeviceID]store.Record // as of the latest check
 	commits int64                           // the same
@@ -182,11 +181,7 @@ func (m *machine) do(t *rapid.T, mood mood, ops ...*op) {
 	m.before, m.faults = m.world.truth(), 0
 	background := len(m.gates()) > 0
 	if background {
-		for _, l := range m.lives {
-			if l.seen.unsettled() {
-				l.widen(anySettled(l.seen))
-			}
-		}
+		m.settleBehind(ops)
 	}
 	predictable := len(ops) == 1 && mood == calm && len(m.weather) == 0 && !background
 	var tasks []*task
@@ -237,9 +232,25 @@ func (m *machine) do(t *rapid.T, mood mood, ops ...*op) {
 		}
 	default:
 		m.check(t)
+		m.checkCancelled(t, tasks)
 		if predictable && ops[0].kind == "scrub" {
 			m.checkReport(t, ops[0].report, true)
 		}
+	}
+}
+
+// settleBehind adds what work that has outlived its operation may make of devices
+// meanwhile. It takes cancelled creations back; only others roll them forward.
+func (m *machine) settleBehind(ops []*op) {
+	for _, l := range m.lives {
+		if !l.seen.unsettled() {
+			continue
+		}
+		after := anySettled(l.seen)
+		if !slices.ContainsFunc(ops, func(o *op) bool { return o.is("settle", "scrub") || o.name == l.dev.Name }) {
+			after &^= of(ready, readyClaimed)
+		}
+		l.widen(after)
 	}
 }
 
@@ -302,7 +313,11 @@ func (m *machine) logf(t *rapid.T, format string, args ...any) {
 }
 
 func (m *machine) text(format string, args ...any) string {
-	return strings.ReplaceAll(fmt.Sprintf(format, args...), fmt.Sprintf("%016x-", m.incarnation), "#")
+	text := fmt.Sprintf(format, args...)
+	for i, n := range m.opened {
+		text = strings.ReplaceAll(text, fmt.Sprintf("%016x-", n), fmt.Sprintf("#%d-", i))
+	}
+	return text
 }
 
 // fill writes a new device's content, as its owner would.

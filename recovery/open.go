@@ -94,7 +94,8 @@ func settleAll(ctx context.Context, db *store.DB, opts Options) (*Report, error)
 // off or met a busy resource are retried, faulty ids whose resource is absent are
 // released, those whose resource bears our stamp and is not claimed are removed,
 // and the backing's list is compared with the table. It runs beside other
-// operations, and may be run on a timer.
+// operations, and may be run on a timer. It fails when ctx ends and on a store that is
+// closed, has failed or is read-only; the report then tells what was done before.
 func Scrub(ctx context.Context, tables ...*store.Devices) (*Report, error) {
 	report := &Report{}
 	for _, d := range tables {
@@ -137,6 +138,7 @@ func (r *run) each(ctx context.Context, want func(store.Record) bool, f func(con
 			todo = append(todo, rec)
 		}
 	}
+	outer := ctx
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	queue := make(chan store.Record)
@@ -167,6 +169,9 @@ func (r *run) each(ctx context.Context, want func(store.Record) bool, f func(con
 	}
 	close(queue)
 	crew.Wait()
+	if err := outer.Err(); err != nil {
+		return errors.Join(err, context.Cause(ctx))
+	}
 	return context.Cause(ctx)
 }
 

@@ -14,128 +14,146 @@ import (
 
 var errBroken = errors.New("broken")
 
-// TestReport fills each list of the report in turn, and no other.
+// reportTests fill each list of the report in turn, and no other.
+var reportTests = []struct {
+	name   string
+	before func(*fixture, *store.Devices) // then comes a crash,
+	after  func(*fixture)                 // and then recovery
+	want   map[string][]string
+	usable []string
+}{
+	{
+		"nothing to do", func(*fixture, *store.Devices) {}, nil,
+		map[string][]string{},
+		nil,
+	},
+	{
+		"creations are completed",
+		func(f *fixture, d *store.Devices) { f.create(d, "a") }, nil,
+		map[string][]string{"completed": {"a"}},
+		[]string{"a"},
+	},
+	{
+		"a half-made resource is undone",
+		func(f *fixture, d *store.Devices) {
+			f.create(d, "a")
+			f.mem.Plant(store.Resource{ID: 1, Presence: store.Partial, Stamp: f.mem.Resources()[0].Stamp})
+		}, nil,
+		map[string][]string{"undone": {"a"}},
+		nil,
+	},
+	{
+		"an intent without a resource is undone",
+		func(f *fixture, d *store.Devices) { f.create(d, "a"); f.mem.Drop(1) }, nil,
+		map[string][]string{"undone": {"a"}},
+		nil,
+	},
+	{
+		"removals are finished",
+		func(f *fixture, d *store.Devices) {
+			dev := f.create(d, "a")[0]
+			f.script(backing.OpRemove, busyRemove)
+			require.ErrorIs(f.t, d.Remove(context.Background(), dev), store.ErrBusy)
+		},
+		func(f *fixture) { f.mem.Script(nil) },
+		map[string][]string{"removed": {"a"}},
+		nil,
+	},
+	{
+		"a live unclaimed device is claimed",
+		func(f *fixture, d *store.Devices) { f.prepare(d, "a") },
+		func(f *fixture) { f.owner(map[string]recovery.Liveness{"a": recovery.Live}) },
+		map[string][]string{"claimed": {"a"}},
+		[]string{"a"},
+	},
+	{
+		"a gone unclaimed device is removed",
+		func(f *fixture, d *store.Devices) { f.prepare(d, "a") },
+		func(f *fixture) { f.owner(map[string]recovery.Liveness{"a": recovery.Gone}) },
+		map[string][]string{"removed": {"a"}},
+		nil,
+	},
+	{
+		"an owner that cannot tell changes nothing",
+		func(f *fixture, d *store.Devices) { f.prepare(d, "a") },
+		func(f *fixture) { f.owner(nil) },
+		map[string][]string{"unclaimed": {"a"}},
+		[]string{"a"},
+	},
+	{
+		"an owner's error changes nothing",
+		func(f *fixture, d *store.Devices) { f.prepare(d, "a") },
+		func(f *fixture) {
+			f.opts.Tables[0].Owner = func(context.Context, string) (recovery.Liveness, error) {
+				return recovery.Gone, errBroken
+			}
+		},
+		map[string][]string{"unclaimed": {"a"}},
+		[]string{"a"},
+	},
+	{
+		"without an owner unclaimed devices stay",
+		func(f *fixture, d *store.Devices) { f.prepare(d, "a") }, nil,
+		map[string][]string{"unclaimed": {"a"}},
+		[]string{"a"},
+	},
+	{
+		"a claimed device is kept although it is gone",
+		func(f *fixture, d *store.Devices) { f.settled(d, "a") },
+		func(f *fixture) { f.owner(map[string]recovery.Liveness{"a": recovery.Gone}) },
+		map[string][]string{"disowned": {"a"}},
+		[]string{"a"},
+	},
+	{
+		"what cannot be probed is pending",
+		func(f *fixture, d *store.Devices) { f.create(d, "a") },
+		func(f *fixture) { f.script(backing.OpProbe, backing.Verdict{Effect: backing.Nothing}) },
+		map[string][]string{"pending": {"a"}},
+		nil,
+	},
+	{
+		"what is busy is pending",
+		func(f *fixture, d *store.Devices) {
+			dev := f.create(d, "a")[0]
+			f.script(backing.OpRemove, busyRemove)
+			require.ErrorIs(f.t, d.Remove(context.Background(), dev), store.ErrBusy)
+		}, nil,
+		map[string][]string{"pending": {"a"}},
+		nil,
+	},
+	{
+		"marked devices are faulty",
+		func(f *fixture, d *store.Devices) {
+			require.NoError(f.t, d.MarkFaulty(context.Background(), f.create(d, "a")[0], "bad blocks"))
+		}, nil,
+		map[string][]string{"faulty": {"a"}},
+		nil,
+	},
+	{
+		"a foreign resource is an orphan, and its id faulty",
+		func(f *fixture, _ *store.Devices) {
+			f.mem.Plant(store.Resource{ID: 3, Presence: store.Present, Name: "other"})
+		}, nil,
+		map[string][]string{"orphans": {"other"}, "faulty": {"other"}},
+		nil,
+	},
+	{
+		"a device whose resource is gone is missing",
+		func(f *fixture, d *store.Devices) { f.settled(d, "a"); f.mem.Drop(1) }, nil,
+		map[string][]string{"missing": {"a"}},
+		[]string{"a"},
+	},
+	{
+		"a table that cannot be listed",
+		func(f *fixture, d *store.Devices) { f.settled(d, "a") },
+		func(f *fixture) { f.script(backing.OpList, backing.Verdict{Err: errBroken}) },
+		map[string][]string{"unlisted": {tableName}},
+		[]string{"a"},
+	},
+}
+
 func TestReport(t *testing.T) {
-	ctx := context.Background()
-	for _, tt := range []struct {
-		name   string
-		before func(*fixture, *store.Devices) // then comes a crash,
-		after  func(*fixture)                 // and then recovery
-		want   map[string][]string
-		usable []string
-	}{
-		{
-			"nothing to do", func(*fixture, *store.Devices) {}, nil,
-			map[string][]string{}, nil,
-		},
-		{
-			"creations are completed",
-			func(f *fixture, d *store.Devices) { f.create(d, "a") }, nil,
-			map[string][]string{"completed": {"a"}}, []string{"a"},
-		},
-		{
-			"a half-made resource is undone",
-			func(f *fixture, d *store.Devices) {
-				f.create(d, "a")
-				f.mem.Plant(store.Resource{ID: 1, Presence: store.Partial, Stamp: f.mem.Resources()[0].Stamp})
-			}, nil,
-			map[string][]string{"undone": {"a"}}, nil,
-		},
-		{
-			"an intent without a resource is undone",
-			func(f *fixture, d *store.Devices) { f.create(d, "a"); f.mem.Drop(1) }, nil,
-			map[string][]string{"undone": {"a"}}, nil,
-		},
-		{
-			"removals are finished",
-			func(f *fixture, d *store.Devices) {
-				dev := f.create(d, "a")[0]
-				f.script(backing.OpRemove, backing.Verdict{Err: store.ErrBusy, Effect: backing.Nothing})
-				require.ErrorIs(f.t, d.Remove(ctx, dev), store.ErrBusy)
-			},
-			func(f *fixture) { f.mem.Script(nil) },
-			map[string][]string{"removed": {"a"}}, nil,
-		},
-		{
-			"a live unclaimed device is claimed",
-			func(f *fixture, d *store.Devices) { f.prepare(d, "a") },
-			func(f *fixture) { f.owner(map[string]recovery.Liveness{"a": recovery.Live}) },
-			map[string][]string{"claimed": {"a"}}, []string{"a"},
-		},
-		{
-			"a gone unclaimed device is removed",
-			func(f *fixture, d *store.Devices) { f.prepare(d, "a") },
-			func(f *fixture) { f.owner(map[string]recovery.Liveness{"a": recovery.Gone}) },
-			map[string][]string{"removed": {"a"}}, nil,
-		},
-		{
-			"an owner that cannot tell changes nothing",
-			func(f *fixture, d *store.Devices) { f.prepare(d, "a") },
-			func(f *fixture) { f.owner(nil) },
-			map[string][]string{"unclaimed": {"a"}}, []string{"a"},
-		},
-		{
-			"an owner's error changes nothing",
-			func(f *fixture, d *store.Devices) { f.prepare(d, "a") },
-			func(f *fixture) {
-				f.opts.Tables[0].Owner = func(context.Context, string) (recovery.Liveness, error) {
-					return recovery.Gone, errBroken
-				}
-			},
-			map[string][]string{"unclaimed": {"a"}}, []string{"a"},
-		},
-		{
-			"without an owner unclaimed devices stay",
-			func(f *fixture, d *store.Devices) { f.prepare(d, "a") }, nil,
-			map[string][]string{"unclaimed": {"a"}}, []string{"a"},
-		},
-		{
-			"a claimed device is kept although it is gone",
-			func(f *fixture, d *store.Devices) { f.settled(d, "a") },
-			func(f *fixture) { f.owner(map[string]recovery.Liveness{"a": recovery.Gone}) },
-			map[string][]string{"disowned": {"a"}}, []string{"a"},
-		},
-		{
-			"what cannot be probed is pending",
-			func(f *fixture, d *store.Devices) { f.create(d, "a") },
-			func(f *fixture) { f.script(backing.OpProbe, backing.Verdict{Effect: backing.Nothing}) },
-			map[string][]string{"pending": {"a"}}, nil,
-		},
-		{
-			"what is busy is pending",
-			func(f *fixture, d *store.Devices) {
-				dev := f.create(d, "a")[0]
-				f.script(backing.OpRemove, backing.Verdict{Err: store.ErrBusy, Effect: backing.Nothing})
-				require.ErrorIs(f.t, d.Remove(ctx, dev), store.ErrBusy)
-			}, nil,
-			map[string][]string{"pending": {"a"}}, nil,
-		},
-		{
-			"marked devices are faulty",
-			func(f *fixture, d *store.Devices) {
-				require.NoError(f.t, d.MarkFaulty(ctx, f.create(d, "a")[0], "bad blocks"))
-			}, nil,
-			map[string][]string{"faulty": {"a"}}, nil,
-		},
-		{
-			"a foreign resource is an orphan, and its id faulty",
-			func(f *fixture, _ *store.Devices) {
-				f.mem.Plant(store.Resource{ID: 3, Presence: store.Present, Name: "other"})
-			}, nil,
-			map[string][]string{"orphans": {"other"}, "faulty": {"other"}}, nil,
-		},
-		{
-			"a device whose resource is gone is missing",
-			func(f *fixture, d *store.Devices) { f.settled(d, "a"); f.mem.Drop(1) }, nil,
-			map[string][]string{"missing": {"a"}}, []string{"a"},
-		},
-		{
-			"a table that cannot be listed",
-			func(f *fixture, d *store.Devices) { f.settled(d, "a") },
-			func(f *fixture) { f.script(backing.OpList, backing.Verdict{Err: errBroken}) },
-			map[string][]string{"unlisted": {tableName}}, []string{"a"},
-		},
-	} {
+	for _, tt := range reportTests {
 		t.Run(tt.name, func(t *testing.T) {
 			f := newFixture(t)
 			db, devices, report := f.open()

@@ -57,8 +57,8 @@ func claimed(rec store.Record) bool {
 }
 
 // fatal tells whether an error is the end of the run and not of one device: the
-// store has failed or was closed, or the caller has given up. A full disk is not: an
-// agent must be able to start on one, to make room.
+// store has failed, was closed or is read-only, or the caller has given up. A full
+// disk is not: an agent must be able to start on one, to make room.
 func fatal(ctx context.Context, err error) bool {
 	return ctx.Err() != nil || errors.Is(err, store.ErrFailed) ||
 		errors.Is(err, store.ErrClosed) || errors.Is(err, store.ErrReadOnly)
