@@ -33,8 +33,8 @@ func (m *machine) drawMood(t *rapid.T) mood {
 
 // verdicts are what may become of a call of each kind, beside passing.
 var verdicts = map[string][]verdict{
-	"create":   {fail, failAfter, half, cancel},
-	"remove":   {fail, failAfter, half, busy, cancel},
+	"create":   {fail, failAfter, half, cancel, cutOff},
+	"remove":   {fail, failAfter, half, busy, cancel, cutOff},
 	"probe":    {fail, unknown, cancel},
 	"list":     {fail, half, cancel},
 	"identity": {fail, cancel},
@@ -55,6 +55,9 @@ func (m *machine) judge(t *rapid.T, mood mood, tasks []*task) func(*gate) (verdi
 			return m.answer(t, g.name), true
 		case bad && !g.after:
 			v = w
+		case g.after && m.cutOffs[g.id]:
+			delete(m.cutOffs, g.id)
+			v = cancel
 		case !mood.faults:
 		case g.after:
 			if rapid.IntRange(0, 19).Draw(t, "after "+g.kind) == 19 {
@@ -71,8 +74,11 @@ func (m *machine) judge(t *rapid.T, mood mood, tasks []*task) func(*gate) (verdi
 			return v, true
 		case cancel:
 			m.cancel(g, tasks)
-		case fail, failAfter, half, unknown, busy, elsewhere:
+		case fail, failAfter, half, unknown, busy, elsewhere, cutOff:
 			m.total.faults++
+			if v == cutOff {
+				m.cutOffs[g.id] = true
+			}
 			if g.kind == "remove" && v != busy {
 				m.failures[g.stamp]++
 			}
@@ -155,7 +161,7 @@ func drawID(t *rapid.T) store.DeviceID {
 func (m *machine) drawCreation(t *rapid.T, kind string) *op {
 	name := rapid.SampledFrom(names[:4]).Draw(t, "name")
 	spec := store.Spec{Labels: map[string]string{"spec": rapid.SampledFrom([]string{"1", "2"}).Draw(t, "spec")}}
-	if rapid.IntRange(0, 2).Draw(t, "parent?") == 2 {
+	if rapid.Bool().Draw(t, "parent?") {
 		spec.Parent = rapid.SampledFrom(names[:4]).Draw(t, "parent")
 	}
 	return &op{kind: kind, name: name, spec: spec}

@@ -23,6 +23,7 @@ const maxDepth = 3
 // whatever still runs goes on in a world that nobody looks at again.
 func (m *machine) crash(t *rapid.T, tasks []*task) {
 	m.total.crashes++
+	clear(m.cutOffs)
 	m.logf(t, "crash")
 	for _, task := range tasks {
 		task.ended = m.isDone(task)
@@ -110,7 +111,8 @@ func (m *machine) recover(t *rapid.T, healthy bool) *recovery.Report {
 			if m.weather["remove"] == cancel {
 				m.weather = nil // else it is cancelled for ever
 			}
-			if m.faults == 0 || !errors.Is(open.err, context.Canceled) && !errors.Is(open.err, errInjected) {
+			fresh := len(m.opened) == 0 && errors.Is(open.err, errInjected) // whose pool is it?
+			if m.faults == 0 || !errors.Is(open.err, context.Canceled) && !fresh {
 				m.fatalf(t, "(7) (10) recovery failed: %v", open.err)
 			}
 			m.recovered(func(l *life, s status) set { return m.reopened(l, s, false) | of(s) })

@@ -52,6 +52,7 @@ const (
 	busy      verdict = "busy"
 	elsewhere verdict = "elsewhere" // it asks another backing, an empty one
 	cancel    verdict = "cancel"    // the operation's context ends, the call is made
+	cutOff    verdict = "cut off"   // the call takes effect, fails, and the context ends
 	live      verdict = "live"      // the owner's answers
 	gone      verdict = "gone"
 )

@@ -17,7 +17,7 @@ import (
 	"github.com/driftlesskv/driftless/store/backing"
 )
 
-var flagSteps = flag.Int("steps", 1500, "steps that TestStateMachine makes at least; the seed is rapid's, -rapid.seed")
+var flagSteps = flag.Int("steps", 1000, "steps that TestStateMachine makes at least; the seed is rapid's, -rapid.seed")
 
 // The device table of the machine is small, so that ids run out and are reused.
 const (
@@ -46,9 +46,9 @@ func (n totals) String() string {
 // and every state in between against a simple model: invariants 1 to 7 and 10 of
 // package store.
 //
-// For a long run: go test ./recovery -run TestStateMachine -v -steps=100000. The
-// same -rapid.seed and -steps repeat a run; a failure also names the seed of the one
-// check that failed.
+// For a long run: go test ./recovery -run TestStateMachine -v -steps=100000 -timeout=1h;
+// with TMPDIR on a tmpfs it is several times faster. The same -rapid.seed and -steps
+// repeat a run; a failure also names the seed of the one check that failed.
 func TestStateMachine(t *testing.T) {
 	set := func(name, value string) {
 		if f := flag.Lookup(name); f.Value.String() == f.DefValue || name == "rapid.seed" {
@@ -98,6 +98,7 @@ type machine struct {
 	commits int64                           // the same
 	before  truth                           // as of the beginning of the step
 	faults  int                             // injected in this step
+	cutOffs map[store.DeviceID]bool         // calls after which a context has to end
 	weather map[string]verdict              // what becomes of each call of a kind, until it changes
 	retry   []*op                           // what crashes have cut off
 
@@ -116,7 +117,7 @@ func newMachine(t *rapid.T, base string, total *totals) *machine {
 			lives:   map[store.Stamp]*life{},
 			planted: map[store.DeviceID]*plant{}, keys: map[string]string{}, failures: map[store.Stamp]int{},
 		},
-		total: total, base: base, order: store.LowestFirst,
+		total: total, base: base, order: store.LowestFirst, cutOffs: map[store.DeviceID]bool{},
 	}
 	if rapid.Bool().Draw(t, "reuse last") {
 		m.order = store.ReuseLast
@@ -155,7 +156,7 @@ func (m *machine) own(ctx context.Context, name string) (recovery.Liveness, erro
 		return recovery.Gone, nil
 	case fail:
 		return recovery.Gone, errInjected // the error counts, not the answer
-	case pass, failAfter, half, unknown, busy, elsewhere, cancel:
+	case pass, failAfter, half, unknown, busy, elsewhere, cancel, cutOff:
 	}
 	return recovery.Unknown, nil
 }

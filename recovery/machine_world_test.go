@@ -39,7 +39,7 @@ func newWorld(s *sched, dir string, mem *backing.Memory) *world {
 		switch v {
 		case fail:
 			return backing.Verdict{Effect: backing.Nothing, Err: errInjected}
-		case failAfter:
+		case failAfter, cutOff:
 			return backing.Verdict{Err: errInjected}
 		case half:
 			return backing.Verdict{Effect: backing.Half, Err: errInjected}
