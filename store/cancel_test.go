@@ -34,7 +34,13 @@ func TestCancellation(t *testing.T) {
 			p.settled("a")
 			require.Empty(t, p.states())
 			require.Empty(t, p.mem.Resources())
-			require.Equal(t, store.DeviceID(1), p.create("a", store.Spec{}).ID)
+			var dev store.Device
+			require.Eventually(t, func() bool { // the settling still has its lock for a moment
+				dev, err = p.Create(context.Background(), "a", store.Spec{})
+				return !errors.Is(err, store.ErrPending)
+			}, 10*time.Second, time.Millisecond)
+			require.NoError(t, err)
+			require.Equal(t, store.DeviceID(1), dev.ID)
 		})
 	}
 	t.Run("during Backing.Remove", func(t *testing.T) {
