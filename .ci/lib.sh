@@ -83,7 +83,7 @@ find_modules() {
 install_packages() {
 	local missing=() want command package
 	for want in gcc:gcc git:git strace:strace mkfs.ext4:e2fsprogs mkfs.xfs:xfsprogs \
-		mkfs.btrfs:btrfs-progs modprobe:kmod losetup:mount runuser:util-linux useradd:passwd; do
+		mkfs.btrfs:btrfs-progs modprobe:kmod losetup:mount runuser:util-linux useradd:passwd sqlite3:sqlite3; do
 		command=${want%%:*} package=${want#*:}
 		command -v "$command" >/dev/null || missing+=("$package")
 	done

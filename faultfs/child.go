@@ -1,0 +1,133 @@
+package faultfs
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"syscall"
+
+	"github.com/driftlesskv/driftless/faultfs/internal/record"
+)
+
+// The pipes between a process that was started for a role and the one that
+// started it. Recorders place their own descriptors after them.
+const (
+	controlFD = 3
+	answerFD  = 4
+	lifeFD    = 5 // its other end is open as long as the parent lives
+)
+
+// outcome is how the function of a role ended.
+type outcome struct {
+	Failed bool   // it returned an error, or panicked
+	Text   string // the error, or the panic with its stack
+	// Surfaced are the errno values that the error, or one passed to
+	// W.Surfaced, wraps.
+	Surfaced []syscall.Errno
+}
+
+// play runs the role that this process was started for and ends the test. It is
+// called at the right call of Run or Sweep.
+func play(t TB, test Test) {
+	go dieWithParent()
+	control := json.NewDecoder(os.NewFile(controlFD, "control"))
+	answer := json.NewEncoder(os.NewFile(answerFD, "answer"))
+	switch role := os.Getenv(envRole); role {
+	case roleWork:
+		playWork(test, answer)
+	case roleVerify:
+		playVerify(test, control, answer)
+	case roleRecover:
+		playRecover(test, control, answer)
+	default:
+		fmt.Fprintf(os.Stderr, "faultfs: no such role: %q\n", role)
+		os.Exit(2)
+	}
+	t.SkipNow() // runs what the test function deferred
+}
+
+// dieWithParent ends this process when its parent is gone, whatever it is doing. The
+// kernel's own way, a signal at the parent's death, is tied to the thread that
+// started the process and comes when that one ends.
+func dieWithParent() {
+	_, _ = os.NewFile(lifeFD, "life").Read(make([]byte, 1))
+	if os.Getenv(envRole) == roleVerify { // a recorded process can change nothing any more
+		_ = removeAll(filepath.Dir(os.Getenv(envDir))) // what the parent would have removed
+	}
+	killGroup(0)
+	os.Exit(3)
+}
+
+// playWork runs Setup, joins the recorder and runs Work.
+func playWork(test Test, answer *json.Encoder) {
+	w := &W{dir: os.Getenv(envDir)}
+	out := guard(func() error {
+		if test.Setup != nil {
+			if err := test.Setup(w.dir); err != nil {
+				return fmt.Errorf("setup: %w", err)
+			}
+		}
+		if err := record.Join(); err != nil {
+			return fmt.Errorf("join the recorder: %w", err)
+		}
+		if err := record.Begin(w.dir); err != nil {
+			return fmt.Errorf("begin the recording: %w", err)
+		}
+		err := test.Work(w)
+		if endErr := record.End(); endErr != nil {
+			return errors.Join(err, fmt.Errorf("end the recording: %w", endErr))
+		}
+		return err
+	})
+	out.Surfaced = append(out.Surfaced, w.surfaced()...)
+	_ = answer.Encode(out) // the parent sees a missing answer
+}
+
+// playRecover records Recover in one directory after the other.
+func playRecover(test Test, control *json.Decoder, answer *json.Encoder) {
+	if err := record.Join(); err != nil {
+		_ = answer.Encode(outcome{Failed: true, Text: "join the recorder: " + err.Error()})
+		return
+	}
+	var dir string
+	for control.Decode(&dir) == nil {
+		out := guard(func() error {
+			if err := record.Begin(dir); err != nil {
+				return fmt.Errorf("begin the recording: %w", err)
+			}
+			return errors.Join(test.Recover(dir), record.End())
+		})
+		if answer.Encode(out) != nil {
+			return
+		}
+	}
+}
+
+// guard calls f and returns how it ended. Faults on maps of files that were cut
+// short are panics here, not the end of the process.
+func guard(f func() error) (out outcome) {
+	defer func() {
+		if p := recover(); p != nil {
+			out = outcome{Failed: true, Text: fmt.Sprintf("panic: %v\n%s", p, debug.Stack())}
+		}
+	}()
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	if err := f(); err != nil {
+		return outcome{Failed: true, Text: err.Error(), Surfaced: errnos(err)}
+	}
+	return outcome{}
+}
+
+// errnos returns the values of errno that err wraps.
+func errnos(err error) []syscall.Errno {
+	var found []syscall.Errno
+	for e := syscall.Errno(1); e < 134; e++ {
+		if errors.Is(err, e) {
+			found = append(found, e)
+		}
+	}
+	return found
+}

@@ -1,0 +1,136 @@
+//go:build amd64 || arm64
+
+package record
+
+import (
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/driftlesskv/driftless/faultfs/internal/trace"
+)
+
+// named serves a call that makes something at a path: if the directory is watched,
+// op is recorded there, with the lock of names held.
+func (q *request) named(dirfd int, addr uint64, op trace.Op, perform func(p *place) error) reply {
+	p, errno := q.place(dirfd, addr)
+	if errno != 0 {
+		return q.cannot(errno)
+	}
+	defer p.shut()
+	if p.ino == 0 {
+		return goOn
+	}
+	q.lock(&q.rec.names)
+	defer q.rec.names.Unlock()
+	op.Dir, op.Name = p.ino, p.plain()
+	var st unix.Stat_t
+	if p.stat(&st) != nil {
+		op.Ino = q.rec.number()
+	}
+	return q.do(&op, func(Fault) syscall.Errno {
+		errno := q.masked(func() error { return perform(p) })
+		if errno == 0 {
+			q.made(&op, p)
+		}
+		return errno
+	})
+}
+
+func (q *request) mkdir(dirfd int, addr, mode uint64) reply {
+	op := trace.Op{Kind: trace.Mkdir, Mode: unix.S_IFDIR | uint32(mode&0o7777)}
+	return q.named(dirfd, addr, op, func(p *place) error { return unix.Mkdirat(p.dir, p.name, uint32(mode)) })
+}
+
+func (q *request) mknod(dirfd int, addr, mode, dev uint64) reply {
+	op := trace.Op{Kind: trace.Mknod, Mode: uint32(mode)}
+	switch mode & unix.S_IFMT {
+	case 0, unix.S_IFREG:
+		op.Kind, op.Mode = trace.Create, op.Mode|unix.S_IFREG
+	case unix.S_IFCHR, unix.S_IFBLK:
+		op.Rdev = uint64(uint32(dev))
+	}
+	return q.named(dirfd, addr, op, func(p *place) error { return unix.Mknodat(p.dir, p.name, uint32(mode), int(uint32(dev))) })
+}
+
+func (q *request) symlink(text uint64, dirfd int, addr uint64) reply {
+	to, errno := q.text(text)
+	if errno != 0 {
+		return q.cannot(errno)
+	}
+	op := trace.Op{Kind: trace.Symlink, Mode: unix.S_IFLNK | 0o777, Data: []byte(to)}
+	return q.named(dirfd, addr, op, func(p *place) error { return unix.Symlinkat(to, p.dir, p.name) })
+}
+
+func (q *request) unlink(dirfd int, addr uint64, flags int) reply {
+	p, errno := q.place(dirfd, addr)
+	if errno != 0 {
+		return q.cannot(errno)
+	}
+	defer p.shut()
+	if p.ino == 0 {
+		return goOn
+	}
+	q.lock(&q.rec.names)
+	defer q.rec.names.Unlock()
+	var st unix.Stat_t
+	op := trace.Op{Kind: trace.Unlink, Dir: p.ino, Name: p.plain(), Ino: q.entry(p, &st)}
+	if flags&unix.AT_REMOVEDIR != 0 {
+		op.Kind = trace.Rmdir
+	}
+	return q.do(&op, func(Fault) syscall.Errno {
+		errno := errnoOf(retry(func() error { return unix.Unlinkat(p.dir, p.name, flags) }))
+		if errno == 0 {
+			q.dropped(&st)
+		}
+		return errno
+	})
+}
+
+// dropped notes that an entry of what st was of is gone.
+func (q *request) dropped(st *unix.Stat_t) {
+	if st.Nlink == 1 || st.Mode&unix.S_IFMT == unix.S_IFDIR {
+		q.rec.setNameless(q.rec.at(st), true)
+	}
+}
+
+func (q *request) link(fromfd int, from uint64, dirfd int, addr uint64, flags int) reply {
+	p, errno := q.place(dirfd, addr)
+	if errno != 0 {
+		return q.cannot(errno)
+	}
+	defer p.shut()
+	if p.ino == 0 {
+		return goOn
+	}
+	// linkat does not follow unless it is told to.
+	follow := flags & unix.AT_EMPTY_PATH
+	if flags&unix.AT_SYMLINK_FOLLOW == 0 {
+		follow |= unix.AT_SYMLINK_NOFOLLOW
+	}
+	t, errno := q.byPath(fromfd, from, follow)
+	if errno != 0 {
+		return q.cannot(errno)
+	}
+	defer t.shut()
+	q.lock(&q.rec.names)
+	defer q.rec.names.Unlock()
+	if t.inode == nil {
+		return q.linkIn(t, p)
+	}
+	op := trace.Op{Kind: trace.Link, Dir: p.ino, Name: p.plain(), Ino: t.inode.ino}
+	return q.do(&op, func(Fault) syscall.Errno {
+		errno := linkTarget(t, p)
+		if errno == 0 {
+			q.rec.setNameless(t.inode, false)
+		}
+		return errno
+	})
+}
+
+// linkTarget makes a name for t, which AT_EMPTY_PATH would take privileges for.
+func linkTarget(t *target, p *place) syscall.Errno {
+	return errnoOf(retry(func() error {
+		return unix.Linkat(unix.AT_FDCWD, t.path(), p.dir, p.name, unix.AT_SYMLINK_FOLLOW)
+	}))
+}

@@ -1,0 +1,147 @@
+//go:build amd64 || arm64
+
+package record
+
+import (
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/driftlesskv/driftless/faultfs/internal/trace"
+)
+
+func (q *request) rename(fromfd int, from uint64, tofd int, to uint64, flags int) reply {
+	old, errno := q.place(fromfd, from)
+	if errno != 0 {
+		return q.cannot(errno)
+	}
+	defer old.shut()
+	new, errno := q.place(tofd, to)
+	if errno != 0 {
+		return q.cannot(errno)
+	}
+	defer new.shut()
+	if old.ino == 0 && new.ino == 0 {
+		return goOn
+	}
+	q.lock(&q.rec.names)
+	defer q.rec.names.Unlock()
+	m := move{old: old, new: new, flags: flags}
+	if old.stat(&m.from) != nil {
+		m.from = unix.Stat_t{}
+	}
+	if new.stat(&m.to) != nil {
+		m.to = unix.Stat_t{}
+	}
+	if m.from.Ino != 0 && idOf(&m.from) == idOf(&m.to) {
+		return goOn // two names of one inode: nothing happens
+	}
+	switch {
+	case old.ino == 0:
+		return q.moveIn(m)
+	case new.ino == 0:
+		return q.moveOut(m)
+	}
+	return q.move(m)
+}
+
+// move is a rename, and what was at its names before.
+type move struct {
+	old, new *place
+	flags    int
+	from, to unix.Stat_t // zero if there was nothing
+}
+
+func (m *move) exchange() bool { return m.flags&unix.RENAME_EXCHANGE != 0 }
+
+func (m *move) do() syscall.Errno {
+	return errnoOf(retry(func() error {
+		return unix.Renameat2(m.old.dir, m.old.name, m.new.dir, m.new.name, uint(m.flags))
+	}))
+}
+
+// move renames within the watched directory.
+func (q *request) move(m move) reply {
+	op := trace.Op{
+		Kind: trace.Rename, Dir: m.old.ino, Name: m.old.plain(), To: m.new.ino, New: m.new.plain(),
+		Ino: q.entry(m.old, &m.from), Over: q.entry(m.new, &m.to), Exchange: m.exchange(),
+	}
+	return q.do(&op, func(Fault) syscall.Errno {
+		errno := m.do()
+		if errno == 0 && !m.exchange() {
+			q.replaced(m)
+			if m.flags&unix.RENAME_WHITEOUT != 0 {
+				q.whiteout(m, &op)
+			}
+		}
+		return errno
+	})
+}
+
+// replaced notes that what was at the new name has lost it.
+func (q *request) replaced(m move) {
+	if m.to.Ino != 0 {
+		q.dropped(&m.to)
+	}
+}
+
+// whiteout records the device that a rename left at the old name.
+func (q *request) whiteout(m move, by *trace.Op) {
+	op := trace.Op{Kind: trace.Mknod, Dir: m.old.ino, Name: m.old.plain(), Ino: q.rec.number(), PID: by.PID, Site: by.Site}
+	q.made(&op, m.old)
+	q.rec.add(op)
+}
+
+// moveIn renames something into the watched directory. What it replaces is removed
+// first, as an operation of its own.
+func (q *request) moveIn(m move) reply {
+	op := trace.Op{Kind: trace.Create, Dir: m.new.ino, Name: m.new.plain(), Mode: uint32(m.from.Mode)}
+	over := q.entry(m.new, &m.to)
+	replaces := over != 0 && m.flags&unix.RENAME_NOREPLACE == 0
+	if replaces {
+		op.Kind, op.Ino = trace.Unlink, over
+		if m.to.Mode&unix.S_IFMT == unix.S_IFDIR {
+			op.Kind = trace.Rmdir
+		}
+	} else {
+		op.Ino = q.rec.number()
+	}
+	return q.do(&op, func(Fault) syscall.Errno {
+		errno := m.do()
+		if errno != 0 {
+			return errno
+		}
+		if !replaces {
+			q.adopt(&op, m.new)
+			q.adoptContent(&op, m.new)
+			return 0
+		}
+		if !m.exchange() {
+			q.replaced(m)
+		}
+		q.adoptAlso(&op, m.new)
+		return 0
+	})
+}
+
+// moveOut renames something out of the watched directory, or exchanges it with
+// something outside.
+func (q *request) moveOut(m move) reply {
+	op := trace.Op{Kind: trace.Unlink, Dir: m.old.ino, Name: m.old.plain(), Ino: q.entry(m.old, &m.from)}
+	if m.from.Mode&unix.S_IFMT == unix.S_IFDIR {
+		op.Kind = trace.Rmdir
+	}
+	return q.do(&op, func(Fault) syscall.Errno {
+		errno := m.do()
+		if errno != 0 {
+			return errno
+		}
+		switch {
+		case m.exchange():
+			q.adoptAlso(&op, m.old)
+		case m.flags&unix.RENAME_WHITEOUT != 0:
+			q.whiteout(m, &op)
+		}
+		return 0
+	})
+}

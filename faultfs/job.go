@@ -1,0 +1,82 @@
+package faultfs
+
+import (
+	"slices"
+	"time"
+)
+
+// job is what a verifying process is asked to do: the states of some crash points
+// of a trace, or, with States, these states.
+type job struct {
+	Trace string // file
+	Model Model
+
+	From, To int // crash points, To excluded
+	States   []string
+	After    string // states up to this one were verified before
+
+	Depth int // of States, so many recoveries deep are to be cut off; 0: verify them
+
+	All     bool // nothing is to be left out
+	Subsets int
+	Samples int
+	Seed    uint64
+	Limit   int // of distinct states; 0: none
+	Until   time.Time
+}
+
+// event is what a verifying process answers. At comes before each state, Bad if
+// it violates, Done at the end of the job.
+type event struct {
+	At   *place
+	Bad  *finding
+	Done *tally
+	Err  string
+}
+
+// place names a state: the trace that it belongs to and its id there.
+type place struct {
+	Trace string
+	State string
+	Root  string // the state of Work under a state of recovery; else empty
+}
+
+// finding is a state that violates.
+type finding struct {
+	place
+	Text string // what Recover or Verify said, or how the process ended
+}
+
+// tally counts what a job did.
+type tally struct {
+	Explored   int      // legal states, equal ones counted each time
+	Distinct   int      // different ones
+	Recoveries int      // that were recorded and cut off
+	Nested     int      // states of these, each process counting equal ones once
+	Keys       []byte   // of the states verified, 16 bytes each
+	States     []string // ids of the distinct states
+	Cut        bool     // Until or Limit ended it
+	Sampled    bool     // some crash point had more legal states than were explored
+}
+
+// distinct returns how many different states were verified, whichever process met
+// them.
+func (s *tally) distinct() int {
+	all := make(map[stateKey]struct{}, len(s.Keys)/len(stateKey{}))
+	for key := range slices.Chunk(s.Keys, len(stateKey{})) {
+		all[stateKey(key)] = struct{}{}
+	}
+	return len(all)
+}
+
+// add adds what another job did.
+func (s *tally) add(o tally) {
+	s.Explored += o.Explored
+	s.Distinct += o.Distinct
+	s.Recoveries += o.Recoveries
+	s.Nested += o.Nested
+	s.Keys = append(s.Keys, o.Keys...)
+	s.States = append(s.States, o.States...)
+	s.Cut = s.Cut || o.Cut
+	s.Sampled = s.Sampled || o.Sampled
+}

@@ -1,0 +1,221 @@
+package faultfs
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"github.com/driftlesskv/driftless/faultfs/internal/explore"
+	"github.com/driftlesskv/driftless/faultfs/internal/trace"
+)
+
+// verifier is the process that verifies states, one after the other. It makes the
+// states itself, from the trace, so that little travels between processes and
+// killing it loses nothing.
+type verifier struct {
+	test   Test
+	dir    string // its own
+	answer *json.Encoder
+	made   int // directories
+
+	loaded   string // the trace and model of explorer
+	explorer *explore.Explorer
+	trace    *trace.Trace
+	seen     map[stateKey]struct{} // states of trace under that model, and of recoveries from them
+
+	recorded *recoverer // started when first needed
+}
+
+// playVerify does one job after the other.
+func playVerify(test Test, control *json.Decoder, answer *json.Encoder) {
+	v := &verifier{test: test, dir: os.Getenv(envDir), answer: answer}
+	defer func() { v.recorded.close() }()
+	for {
+		var j job
+		if control.Decode(&j) != nil {
+			return // the parent has gone, or wants no more
+		}
+		done, err := v.do(j)
+		if err != nil {
+			_ = answer.Encode(event{Err: err.Error()}) // without it the parent sees that the process died
+			return
+		}
+		if answer.Encode(event{Done: done}) != nil {
+			return
+		}
+	}
+}
+
+func (v *verifier) do(j job) (*tally, error) {
+	if err := v.load(j); err != nil {
+		return nil, err
+	}
+	switch {
+	case j.Depth > 0:
+		return v.nested(j)
+	case j.States != nil:
+		return v.these(j)
+	default:
+		return v.explore(j)
+	}
+}
+
+// load reads the trace of j, unless it is the one of the job before.
+func (v *verifier) load(j job) error {
+	key := j.Trace + "\x00" + fmt.Sprint(j.Model)
+	if v.loaded == key {
+		return nil
+	}
+	tr, err := trace.Load(j.Trace)
+	if err != nil {
+		return err
+	}
+	x, err := explore.New(tr, j.Model)
+	if err != nil {
+		return err
+	}
+	v.loaded, v.trace, v.explorer, v.seen = key, tr, x, map[stateKey]struct{}{}
+	return nil
+}
+
+// heartbeat is after how many states, equal ones counted, a verifier shows that it
+// does not hang.
+const heartbeat = 1000
+
+// explore verifies the states of the crash points of j, each distinct one once.
+func (v *verifier) explore(j job) (*tally, error) {
+	done := &tally{}
+	skip := j.After != ""
+	var failed error
+	for p := j.From; p < j.To && failed == nil && !done.Cut; p++ {
+		all := v.explorer.States(p, j.options(), func(s explore.State) bool {
+			done.Explored++
+			if done.Explored%heartbeat == 0 {
+				failed = v.answer.Encode(event{})
+			}
+			if !v.isNew(s, done) || failed != nil {
+				return failed == nil
+			}
+			done.Distinct++
+			id := s.ID()
+			done.States = append(done.States, id)
+			if skip {
+				skip = id != j.After
+				return true
+			}
+			failed = v.verify(s, v.trace, place{Trace: j.Trace, State: id})
+			done.Cut = j.ended(done.Distinct)
+			return failed == nil && !done.Cut
+		})
+		done.Sampled = done.Sampled || !all
+	}
+	return done, failed
+}
+
+// stateKey tells states apart: by the files and by the marks before the power cut.
+type stateKey [16]byte
+
+// isNew reports whether no state equal to s was met before, and takes note of it.
+func (v *verifier) isNew(s explore.State, done *tally) bool {
+	hash := s.Tree.Hash()
+	sum := sha256.Sum256(binary.LittleEndian.AppendUint64(hash[:], uint64(s.Marks())))
+	key := stateKey(sum[:])
+	if _, met := v.seen[key]; met {
+		return false
+	}
+	v.seen[key] = struct{}{}
+	done.Keys = append(done.Keys, key[:]...)
+	return true
+}
+
+// these verifies the states that j lists.
+func (v *verifier) these(j job) (*tally, error) {
+	done := &tally{}
+	for _, id := range j.States {
+		s, err := v.explorer.Parse(id)
+		if err != nil {
+			return nil, err
+		}
+		if err := v.verify(s, v.trace, place{Trace: j.Trace, State: id}); err != nil {
+			return nil, err
+		}
+		done.Distinct++
+	}
+	return done, nil
+}
+
+// verify writes s out and calls Recover and Verify on it. What they find goes to
+// the parent; the error is one of the machinery.
+func (v *verifier) verify(s explore.State, tr *trace.Trace, at place) error {
+	if err := v.answer.Encode(event{At: &at}); err != nil {
+		return err
+	}
+	dir, err := v.write(s)
+	if err != nil {
+		return err
+	}
+	out := check(v.test, &State{dir: dir, model: s.Model().Name, marks: marksOf(tr, s)})
+	if out.Failed {
+		if at.Root != "" { // the next recovery overwrites its trace
+			kept := filepath.Join(v.dir, fmt.Sprintf("bad-%d.trace", v.made))
+			if err := os.Link(at.Trace, kept); err != nil {
+				return fmt.Errorf("keep the trace of a recovery: %w", err)
+			}
+			at.Trace = kept
+		}
+		if err := v.answer.Encode(event{Bad: &finding{at, out.Text}}); err != nil {
+			return err
+		}
+	}
+	return removeAll(dir)
+}
+
+// check calls Recover and Verify of test.
+func check(test Test, s *State) outcome {
+	if test.Recover != nil {
+		if out := guard(func() error { return test.Recover(s.dir) }); out.Failed {
+			out.Text = "recover: " + out.Text
+			return out
+		}
+	}
+	return guard(func() error { return test.Verify(s) })
+}
+
+// stateDir is what the names of the directories of states begin with.
+const stateDir = "state-"
+
+// write materialises s in a directory of its own.
+func (v *verifier) write(s explore.State) (string, error) {
+	v.made++
+	dir := filepath.Join(v.dir, stateDir+strconv.Itoa(v.made))
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return "", fmt.Errorf("make a directory for a state: %w", err)
+	}
+	if err := s.Tree.Write(dir); err != nil {
+		return "", fmt.Errorf("write out a state: %w", err)
+	}
+	return dir, nil
+}
+
+func (j job) options() explore.Options {
+	return explore.Options{Subsets: j.Subsets, Samples: j.Samples, Seed: j.Seed}
+}
+
+// ended reports whether the job has to stop after so many states.
+func (j job) ended(states int) bool {
+	return j.Limit > 0 && states >= j.Limit || !j.Until.IsZero() && time.Now().After(j.Until)
+}
+
+// marksOf returns the marks before the power cut of s.
+func marksOf(tr *trace.Trace, s explore.State) []Mark {
+	var marks []Mark
+	for _, m := range tr.Marks[:s.Marks()] {
+		marks = append(marks, Mark{Op: m.Op, Args: m.Args, Ack: m.Ack})
+	}
+	return marks
+}
