@@ -46,8 +46,9 @@ func (d *Dir) WriteFile(name string, data []byte, opts Options) error {
 }
 
 // Mkdir makes a directory of exactly this mode, whatever the umask, durably on nil.
-// The error is fs.ErrExist when the name is taken; the directory that has it may
-// then still be one whose name is not durable yet.
+// Until then it is there with the mode 0700, which a crash can leave. The error is
+// fs.ErrExist when the name is taken; the directory that has it may then still be one
+// whose name is not durable yet.
 func (d *Dir) Mkdir(name string, mode fs.FileMode) error {
 	committed, err := d.mkdir(name, mode)
 	return wrap("mkdir", name, committed, err)

@@ -49,9 +49,12 @@ func split(path string) (missing []string, existing string, err error) {
 		if !errors.Is(err, fs.ErrNotExist) {
 			return nil, "", err
 		}
-		if _, err := os.Lstat(path); err == nil {
+		switch info, err := os.Lstat(path); {
+		case err == nil && info.Mode().Type() == fs.ModeSymlink:
 			// It exists and leads nowhere.
 			return nil, "", &fs.PathError{Op: "mkdir", Path: path, Err: ErrSymlink}
+		case err == nil:
+			continue // somebody has just made it
 		}
 		missing = append(missing, filepath.Base(path))
 		path = filepath.Dir(path)

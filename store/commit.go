@@ -69,7 +69,7 @@ func (db *DB) write(l *layer) (published bool, err error) {
 		return false, err
 	}
 	before := tx.ID() - 1
-	if err = guard(tx.Commit); err == nil {
+	if err = explained(guard(tx.Commit)); err == nil {
 		return false, nil
 	}
 	if errors.Is(err, ErrCorrupt) {

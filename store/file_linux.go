@@ -17,12 +17,25 @@ func openAt(dir *os.File, name string, flags int, mode os.FileMode) (*os.File, e
 	}
 	f := os.NewFile(uintptr(fd), path)
 	if flags&os.O_CREATE != 0 {
-		if err := f.Chmod(mode); err != nil {
+		if err := setMode(f, mode); err != nil {
 			_ = f.Close() // the error that matters is the first
 			return nil, err
 		}
 	}
 	return f, nil
+}
+
+// setMode undoes what an unusual umask has taken from the mode of a new file. It is
+// durable before the file is used: the flushes of data that follow do not carry it.
+func setMode(f *os.File, mode os.FileMode) error {
+	info, err := f.Stat()
+	if err != nil || info.Mode().Perm() == mode {
+		return err
+	}
+	if err := f.Chmod(mode); err != nil {
+		return err
+	}
+	return f.Sync()
 }
 
 func removeAt(dir *os.File, name string) error {
@@ -46,14 +59,4 @@ func dropCache(f *os.File) error {
 		return &os.PathError{Op: "fadvise", Path: f.Name(), Err: err}
 	}
 	return nil
-}
-
-// syncDir makes the names in a directory durable.
-func syncDir(path string) error {
-	d, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = d.Close() }() // only read
-	return d.Sync()
 }

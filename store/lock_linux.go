@@ -78,9 +78,6 @@ func (l *fileLock) acquire(ctx context.Context, how int, timeout time.Duration) 
 
 // sign notes whether the last writer left in order, and puts our pid there.
 func (l *fileLock) sign() error {
-	if err := l.f.Chmod(0o600); err != nil {
-		return err
-	}
 	said, err := io.ReadAll(io.NewSectionReader(l.f, 0, 64))
 	if err != nil {
 		return err

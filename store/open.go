@@ -141,11 +141,7 @@ func (db *DB) create() error {
 		_ = removeAt(db.dir, tempName) // the next Open tries again
 		return err
 	}
-	if err := db.dir.Sync(); err != nil {
-		return err
-	}
-	// An earlier Open may have died after it made the directory.
-	return syncDir(filepath.Dir(db.dir.Name()))
+	return db.dir.Sync() // the directory's own name is durable: MkdirAll has seen to it
 }
 
 func (db *DB) writeEmpty() (err error) {
@@ -162,13 +158,13 @@ func (db *DB) writeEmpty() (err error) {
 			err = cerr
 		}
 	}()
-	return file.Update(func(tx *bolt.Tx) error {
+	return explained(file.Update(func(tx *bolt.Tx) error {
 		meta, err := tx.CreateBucket([]byte(metaBucket))
 		if err != nil {
 			return err
 		}
 		return meta.Put([]byte(headerKey), seal(metaBucket, headerKey, head.encode()))
-	})
+	}))
 }
 
 // openBolt opens the database file called name below dir, without following a

@@ -206,6 +206,17 @@ func TestOpenReadOnlyDirectory(t *testing.T) {
 	require.ErrorIs(t, err, fs.ErrPermission)
 }
 
+// The directory above the store's may be closed to the store's user.
+func TestOpenBelowUnreadableDirectory(t *testing.T) {
+	testenv.SkipAsRoot(t, "permissions do not bind root")
+	above := t.TempDir()
+	dir := filepath.Join(above, "store")
+	require.NoError(t, os.Mkdir(dir, 0o700))
+	require.NoError(t, os.Chmod(above, 0o100))
+	t.Cleanup(func() { require.NoError(t, os.Chmod(above, 0o700)) })
+	put(t, open(t, dir, store.Options{}), "b", "k", "v")
+}
+
 func TestModesWhateverTheUmask(t *testing.T) {
 	if dir := os.Getenv("STORE_TEST_UMASK"); dir != "" { // the umask is the process's
 		syscall.Umask(0o277)

@@ -28,5 +28,3 @@ func removeAt(*os.File, string) error { return errors.ErrUnsupported }
 func renameAt(*os.File, string, string) error { return errors.ErrUnsupported }
 
 func dropCache(*os.File) error { return errors.ErrUnsupported }
-
-func syncDir(string) error { return errors.ErrUnsupported }

@@ -42,8 +42,8 @@ var table = []rule{
 	},
 	{
 		pkg:     "store/storetest",
-		imports: []string{"store"},
-		tests:   []string{"faultfs", "internal/iocount", "internal/testenv", "store/backing"},
+		imports: []string{"faultfs", "store"},
+		tests:   []string{"internal/iocount", "internal/testenv", "store/backing"},
 		testing: true,
 	},
 	{

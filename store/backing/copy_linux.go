@@ -90,10 +90,11 @@ func (c *copier) copyEntry(ctx context.Context, from, to *os.File, name, rel str
 	}
 	switch kind {
 	case unix.S_IFDIR:
-		err = on(to, "mkdirat", name, func(fd int) error {
+		err = on(to, "mkdirat", name, func(fd int) error { return unix.Mkdirat(fd, name, uint32(dirMode)) })
+		if err == nil {
 			// The umask may take even the owner's rights, which are needed to fill it.
-			return errors.Join(unix.Mkdirat(fd, name, uint32(dirMode)), unix.Fchmodat(fd, name, uint32(dirMode), 0))
-		})
+			err = on(to, "fchmodat", name, func(fd int) error { return unix.Fchmodat(fd, name, uint32(dirMode), 0) })
+		}
 		if err == nil {
 			err = c.copyDir(ctx, from, to, name, rel)
 		}

@@ -29,9 +29,7 @@ func copyFile(ctx context.Context, from, to *os.File, name string, st *unix.Stat
 		return err
 	}
 	defer func() { err = errors.Join(err, dst.Close()) }()
-	err = on(dst, "ficlone", "", func(fd int) error {
-		return on(src, "ficlone", "", func(srcFD int) error { return unix.IoctlFileClone(fd, srcFD) })
-	})
+	err = onBoth(dst, src, "ficlone", "", shareBlocks)
 	for _, unable := range []error{unix.EOPNOTSUPP, unix.EXDEV, unix.EINVAL, unix.ENOTTY, unix.ENOSYS} {
 		if errors.Is(err, unable) {
 			return copyData(ctx, src, dst, opened.Size)
@@ -39,6 +37,9 @@ func copyFile(ctx context.Context, from, to *os.File, name string, st *unix.Stat
 	}
 	return err
 }
+
+// shareBlocks makes an empty file share its blocks with another.
+func shareBlocks(to, from int) error { return unix.IoctlFileClone(to, from) }
 
 // copyData copies what is data and leaves holes as holes.
 func copyData(ctx context.Context, src, dst *os.File, size int64) error {

@@ -41,10 +41,11 @@ func (d *Dir) create(ctx context.Context, dev store.Device) error {
 		return errors.Join(d.devices.Sync(), d.staging.Sync())
 	}
 	name := workName(dev.Ref())
-	for _, p := range []*place{d.trash, d.staging} {
-		if err := clearTree(ctx, p.file, name); err != nil {
-			return err
-		}
+	if err := d.clearTrash(ctx, name); err != nil {
+		return err
+	}
+	if err := clearTree(ctx, d.staging.file, name); err != nil {
+		return err
 	}
 	if err := d.build(ctx, name, dev); err != nil {
 		return err

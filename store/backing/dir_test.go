@@ -60,7 +60,11 @@ func harness(root string) storetest.Harness {
 }
 
 func TestDirConforms(t *testing.T) {
-	storetest.Backing(t, func(t testing.TB) storetest.Harness { return harness(t.TempDir()) })
+	storetest.Backing(t, func(t testing.TB) storetest.Harness {
+		h := harness(t.TempDir())
+		h.In = harness
+		return h
+	})
 }
 
 func TestDirConformsOn(t *testing.T) {

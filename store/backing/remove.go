@@ -43,10 +43,11 @@ func (d *Dir) remove(ctx context.Context, ref store.Ref) error {
 			return err
 		}
 	}
-	for _, p := range []*place{d.staging, d.trash} {
-		if err := clearTree(ctx, p.file, name); err != nil {
-			return fmt.Errorf("clear %s/%s: %w", p.name, name, err)
-		}
+	if err := clearTree(ctx, d.staging.file, name); err != nil {
+		return fmt.Errorf("clear %s/%s: %w", stagingName, name, err)
+	}
+	if err := d.clearTrash(ctx, name); err != nil {
+		return fmt.Errorf("clear %s/%s: %w", trashName, name, err)
 	}
 	// Also when nothing was found: an earlier process may have removed it and died
 	// before it synced.
@@ -61,8 +62,7 @@ func (d *Dir) remove(ctx context.Context, ref store.Ref) error {
 	return nil
 }
 
-// discard moves a device to trash/, durably before any of it is deleted: what is in
-// devices/ is always whole.
+// discard moves a device to trash/. It syncs nothing.
 func (d *Dir) discard(ref store.Ref, name string) error {
 	mounted, err := mountIn(d.devices.file, deviceName(ref.ID))
 	if err != nil {
@@ -76,8 +76,20 @@ func (d *Dir) discard(ref store.Ref, name string) error {
 		// Half removed and whole at once cannot come from this package.
 		return fmt.Errorf("%s/%s is in the way: %w", trashName, name, store.ErrCorrupt)
 	}
-	if err != nil {
+	return err
+}
+
+// clearTrash deletes a device in trash/. Before any of it goes, the rename that
+// brought it there is made durable, whoever did that and died: what a power cut shows
+// in devices/ is always whole.
+func (d *Dir) clearTrash(ctx context.Context, name string) error {
+	if _, err := d.trash.Root().Lstat(name); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	} else if err != nil {
 		return err
 	}
-	return d.devices.Sync()
+	if err := d.devices.Sync(); err != nil {
+		return err
+	}
+	return clearTree(ctx, d.trash.file, name)
 }

@@ -41,6 +41,21 @@ func on(dir *os.File, op, name string, call func(fd int) error) error {
 	return nil
 }
 
+// onBoth is on for a system call with two descriptors; name is below the first.
+func onBoth(a, b *os.File, op, name string, call func(a, b int) error) error {
+	return on(a, op, name, func(aFD int) error {
+		var callErr error
+		err := on(b, op, "", func(bFD int) error {
+			callErr = call(aFD, bFD)
+			return nil
+		})
+		if err == nil {
+			err = callErr
+		}
+		return err
+	})
+}
+
 // openAt opens one name in dir. The file is named by its whole path.
 func openAt(dir *os.File, name string, flags int, mode uint32) (*os.File, error) {
 	var opened int
@@ -74,14 +89,9 @@ func unlinkAt(dir *os.File, name string, flags int) error {
 // yet, else the error is fs.ErrExist. On file systems without such a rename it looks
 // before it renames: no two calls are made at once for one id.
 func renameNoReplace(from *os.File, oldname string, to *os.File, newname string) error {
-	rename := func(flags uint) error {
-		return on(from, "renameat2", oldname, func(fromFD int) error {
-			return on(to, "renameat2", newname, func(toFD int) error {
-				return unix.Renameat2(fromFD, oldname, toFD, newname, flags)
-			})
-		})
-	}
-	err := rename(unix.RENAME_NOREPLACE)
+	err := onBoth(from, to, "renameat2", oldname, func(fromFD, toFD int) error {
+		return unix.Renameat2(fromFD, oldname, toFD, newname, unix.RENAME_NOREPLACE)
+	})
 	if !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.ENOSYS) {
 		return err
 	}
@@ -90,10 +100,8 @@ func renameNoReplace(from *os.File, oldname string, to *os.File, newname string)
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	return on(from, "renameat", oldname, func(fromFD int) error {
-		return on(to, "renameat", newname, func(toFD int) error {
-			return unix.Renameat(fromFD, oldname, toFD, newname)
-		})
+	return onBoth(from, to, "renameat", oldname, func(fromFD, toFD int) error {
+		return unix.Renameat(fromFD, oldname, toFD, newname)
 	})
 }
 

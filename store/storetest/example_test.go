@@ -18,6 +18,9 @@ func ExampleBacking() {
 			dir := t.TempDir()
 			return storetest.Harness{
 				Open: func() (store.Backing, error) { return backing.OpenDir(dir) },
+				In: func(dir string) storetest.Harness {
+					return storetest.Harness{Open: func() (store.Backing, error) { return backing.OpenDir(dir) }}
+				},
 			}
 		})
 	}
@@ -30,7 +33,7 @@ type forgetful struct{ *backing.Memory }
 func (forgetful) Remove(context.Context, store.Device) error { return nil }
 
 func ExampleVerify() {
-	err := storetest.Verify(context.Background(), func() (storetest.Harness, error) {
+	_, err := storetest.Verify(context.Background(), func() (storetest.Harness, error) {
 		pool := forgetful{backing.NewMemory("pool")}
 		return storetest.Harness{Open: func() (store.Backing, error) { return pool, nil }}, nil
 	})

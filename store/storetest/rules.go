@@ -31,6 +31,7 @@ var rules = []rule{
 	{name: "half-made-removed", needs: needsInterrupt, check: halfMadeRemoved},
 	{name: "broken-medium", needs: needsBreak, check: brokenMedium},
 	{name: "busy", needs: needsBusy, check: busy},
+	{name: "durable", cut: durable},
 }
 
 // The identity is the same whenever it is asked for.
