@@ -15,7 +15,17 @@ type budget struct {
 // explored too.
 func (b budget) half() budget {
 	b.until = time.Now().Add(time.Until(b.until) / 2)
-	b.states /= 2
+	if b.states > 0 {
+		b.states = max(1, b.states/2)
+	}
+	return b
+}
+
+// less returns b after so many states.
+func (b budget) less(states int) budget {
+	if b.states > 0 {
+		b.states = max(1, b.states-states)
+	}
 	return b
 }
 

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strconv"
 	"sync"
 )
 
@@ -49,7 +48,7 @@ func (c call) end(r Report) {
 
 // here reports whether this process was started for the call c.
 func (c call) here() bool {
-	return os.Getenv(envTest) == c.test && os.Getenv(envCall) == strconv.Itoa(c.number)
+	return self.test == c.test && self.call == c.number
 }
 
 // tell writes the reports of the calls before c into dir.
@@ -73,8 +72,8 @@ func (c *call) tell(dir string) error {
 // report returns what c returned in the test process, in a copy of it that is here
 // for a later call: so the test function goes the same way.
 func (c call) report() Report {
-	text, err := os.ReadFile(os.Getenv(envPast))
-	if err != nil || os.Getenv(envTest) != c.test {
+	text, err := os.ReadFile(self.past)
+	if err != nil || self.test != c.test {
 		return Report{}
 	}
 	var past []Report

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"runtime/debug"
 	"syscall"
 
@@ -24,8 +23,7 @@ const (
 type outcome struct {
 	Failed bool   // it returned an error, or panicked
 	Text   string // the error, or the panic with its stack
-	// Surfaced are the errno values that the error, or one passed to
-	// W.Surfaced, wraps.
+	// Surfaced are the errno values that the error wraps.
 	Surfaced []syscall.Errno
 }
 
@@ -35,16 +33,13 @@ func play(t TB, test Test) {
 	go dieWithParent()
 	control := json.NewDecoder(os.NewFile(controlFD, "control"))
 	answer := json.NewEncoder(os.NewFile(answerFD, "answer"))
-	switch role := os.Getenv(envRole); role {
+	switch self.name {
 	case roleWork:
-		playWork(test, answer)
+		playWork(t, test, answer)
 	case roleVerify:
-		playVerify(test, control, answer)
+		playVerify(t, test, control, answer)
 	case roleRecover:
-		playRecover(test, control, answer)
-	default:
-		fmt.Fprintf(os.Stderr, "faultfs: no such role: %q\n", role)
-		os.Exit(2)
+		playRecover(t, test, control, answer)
 	}
 	t.SkipNow() // runs what the test function deferred
 }
@@ -54,16 +49,13 @@ func play(t TB, test Test) {
 // started the process and comes when that one ends.
 func dieWithParent() {
 	_, _ = os.NewFile(lifeFD, "life").Read(make([]byte, 1))
-	if os.Getenv(envRole) == roleVerify { // a recorded process can change nothing any more
-		_ = removeAll(filepath.Dir(os.Getenv(envDir))) // what the parent would have removed
-	}
 	killGroup(0)
 	os.Exit(3)
 }
 
 // playWork runs Setup, joins the recorder and runs Work.
-func playWork(test Test, answer *json.Encoder) {
-	w := &W{dir: os.Getenv(envDir)}
+func playWork(t TB, test Test, answer *json.Encoder) {
+	w := &W{dir: self.dir}
 	out := guard(func() error {
 		if test.Setup != nil {
 			if err := test.Setup(w.dir); err != nil {
@@ -82,12 +74,12 @@ func playWork(test Test, answer *json.Encoder) {
 		}
 		return err
 	})
-	out.Surfaced = append(out.Surfaced, w.surfaced()...)
+	_ = failing(t, &out)
 	_ = answer.Encode(out) // the parent sees a missing answer
 }
 
 // playRecover records Recover in one directory after the other.
-func playRecover(test Test, control *json.Decoder, answer *json.Encoder) {
+func playRecover(t TB, test Test, control *json.Decoder, answer *json.Encoder) {
 	if err := record.Join(); err != nil {
 		_ = answer.Encode(outcome{Failed: true, Text: "join the recorder: " + err.Error()})
 		return
@@ -100,10 +92,23 @@ func playRecover(test Test, control *json.Decoder, answer *json.Encoder) {
 			}
 			return errors.Join(test.Recover(dir), record.End())
 		})
-		if answer.Encode(out) != nil {
+		if answer.Encode(out) != nil || t.Failed() { // verifying the same state tells
 			return
 		}
 	}
+}
+
+// failing makes out a failure if the function of a role has failed the test itself:
+// nobody looks at the test in this process. It returns whether it has, and then the
+// process is of no more use.
+func failing(t TB, out *outcome) bool {
+	if !t.Failed() {
+		return false
+	}
+	if !out.Failed {
+		*out = outcome{Failed: true, Text: "the test was failed by Errorf or Fail; what it logged follows"}
+	}
+	return true
 }
 
 // guard calls f and returns how it ended. Faults on maps of files that were cut

@@ -49,7 +49,7 @@ func newConfig(options []Option) (*config, error) {
 	for _, o := range options {
 		o.apply(c)
 	}
-	return c, errors.Join(c.checkNumbers(), c.checkModels(), c.checkReasons())
+	return c, errors.Join(c.checkNumbers(), c.checkModels(), c.checkReasons(), c.checkFaults())
 }
 
 func (c *config) checkNumbers() error {
@@ -96,6 +96,15 @@ func (c *config) checkReasons() error {
 	for _, m := range c.masked {
 		if m.site == "" || m.reason == "" {
 			return fmt.Errorf("option Masked(%q): it takes a site and a reason", m.site)
+		}
+	}
+	return nil
+}
+
+func (c *config) checkFaults() error {
+	for _, f := range c.faults {
+		if f.kinds == 0 || f.errno == 0 && !f.short && !f.hang && f.delay <= 0 {
+			return fmt.Errorf("fault %q: nothing goes wrong with it", f)
 		}
 	}
 	return nil

@@ -49,21 +49,27 @@ func (r *run) exploreModel(tr *trace.Trace, m Model) ModelReport {
 	sum, err := r.pool.run(r.pointJobs(x, path, m), work.plan, bad)
 	if err == nil && r.nested > 0 {
 		var inner tally
-		share.states = max(0, share.states-sum.Distinct)
+		share = share.less(sum.Distinct)
 		inner, err = r.pool.run(r.nestedJobs(path, m, sum.States), share.plan, bad)
 		sum.add(inner)
 	}
 	stop()
-	if err != nil {
-		r.t.Fatalf("faultfs: %s: %v", m.Name, err)
+	for _, text := range sum.Blind {
+		if text != "" {
+			r.once(r.t.Errorf, "faultfs: blind spot in Recover: %s", text)
+		}
 	}
 	report.Explored, report.Distinct = sum.Explored, sum.Distinct
 	report.Recoveries, report.Nested = sum.Recoveries, sum.distinct()-sum.Distinct
-	report.Exhaustive = !sum.Cut && !sum.Sampled
+	report.Exhaustive = err == nil && !sum.Cut && !sum.Sampled
+	report.Left = sum.Left
 	report.Elapsed = time.Since(begun)
 	report.Found = len(found)
 	report.Violations = r.tell(x, found, m)
 	r.judge(report)
+	if err != nil {
+		r.t.Fatalf("faultfs: %s: %v", m.Name, err)
+	}
 	return report
 }
 
@@ -123,6 +129,9 @@ func (r *run) nestedJobs(path string, m Model, ids []string) []job {
 
 func (r *run) newJob(path string, m Model) job {
 	j := job{Trace: path, Model: m, Subsets: r.subsets, Samples: samples, Seed: r.seed, All: r.exhaustive}
+	for _, a := range r.blind {
+		j.Accepted = append(j.Accepted, a.pattern)
+	}
 	if r.exhaustive {
 		j.Subsets = exhaustiveSubsets
 	}

@@ -3,6 +3,7 @@ package faultfs
 import (
 	"fmt"
 	"strings"
+	"syscall"
 
 	"github.com/driftlesskv/driftless/faultfs/internal/trace"
 )
@@ -43,7 +44,7 @@ func (k Kind) String() string {
 // String returns one line: how often the fault hit, and how it ended.
 func (r SweepReport) String() string {
 	var s strings.Builder
-	fmt.Fprintf(&s, "%s: %d runs, %d surfaced, %d masked", r.Fault, r.Hits, r.Surfaced, r.Masked)
+	fmt.Fprintf(&s, "%s: %d runs, %d surfaced, %d masked, %d survived", r.Fault, r.Hits, r.Surfaced, r.Masked, r.Survived)
 	for _, m := range r.Sites {
 		fmt.Fprintf(&s, "\n    masked %d times at %s: %s", m.Count, m.Site, m.Reason)
 	}
@@ -59,4 +60,16 @@ func (r *SweepReport) note(site, reason string) {
 		}
 	}
 	r.Sites = append(r.Sites, MaskedSite{Site: site, Count: 1, Reason: reason})
+}
+
+// errnoExpr returns e as Go source.
+func errnoExpr(e syscall.Errno) string {
+	name := errnoName(e)
+	switch {
+	case e == 0:
+		return "0"
+	case strings.HasPrefix(name, "E"):
+		return "syscall." + name
+	}
+	return fmt.Sprint(int(e))
 }

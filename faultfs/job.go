@@ -23,6 +23,8 @@ type job struct {
 	Seed    uint64
 	Limit   int // of distinct states; 0: none
 	Until   time.Time
+
+	Accepted []string // patterns of files in which recoveries may do what is not seen
 }
 
 // event is what a verifying process answers. At comes before each state, Bad if
@@ -32,6 +34,8 @@ type event struct {
 	Bad  *finding
 	Done *tally
 	Err  string
+
+	Useless bool // with Bad: this process ends, and prints what else there is to say
 }
 
 // place names a state: the trace that it belongs to and its id there.
@@ -57,6 +61,8 @@ type tally struct {
 	States     []string // ids of the distinct states
 	Cut        bool     // Until or Limit ended it
 	Sampled    bool     // some crash point had more legal states than were explored
+	Left       int      // crash points that Until or Limit left out altogether
+	Blind      []string // what the recorder could not see of recoveries
 }
 
 // distinct returns how many different states were verified, whichever process met
@@ -79,4 +85,6 @@ func (s *tally) add(o tally) {
 	s.States = append(s.States, o.States...)
 	s.Cut = s.Cut || o.Cut
 	s.Sampled = s.Sampled || o.Sampled
+	s.Left += o.Left
+	s.Blind = append(s.Blind, o.Blind...)
 }

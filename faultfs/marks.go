@@ -3,8 +3,6 @@ package faultfs
 import (
 	"encoding/json"
 	"fmt"
-	"sync"
-	"syscall"
 
 	"github.com/driftlesskv/driftless/faultfs/internal/record"
 )
@@ -12,9 +10,6 @@ import (
 // W is what Work gets. Its methods may be called from any number of goroutines.
 type W struct {
 	dir string
-
-	mu   sync.Mutex
-	seen []syscall.Errno // what Surfaced was told
 }
 
 // Dir returns the directory to work in. Only what happens below it is recorded.
@@ -32,16 +27,18 @@ func (w *W) Ack(op string, args ...any) { w.mark(true, op, args) }
 // Surfaced says that the program's own caller was told of err, and goes on. In a
 // [Sweep] it is the way of an error that Work does not return. Nil is ignored.
 func (w *W) Surfaced(err error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.seen = append(w.seen, errnos(err)...)
+	if err == nil {
+		return
+	}
+	var args []any
+	for _, e := range errnos(err) {
+		args = append(args, int(e))
+	}
+	w.mark(true, surfaced, args)
 }
 
-func (w *W) surfaced() []syscall.Errno {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.seen
-}
+// surfaced is the name of the marks that [W.Surfaced] sets. States do not show them.
+const surfaced = "faultfs.surfaced"
 
 func (w *W) mark(ack bool, op string, args []any) {
 	if args == nil {

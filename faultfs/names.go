@@ -3,6 +3,7 @@ package faultfs
 import (
 	"path"
 	"slices"
+	"strconv"
 
 	"github.com/driftlesskv/driftless/faultfs/internal/trace"
 	"github.com/driftlesskv/driftless/faultfs/internal/tree"
@@ -68,6 +69,9 @@ func (n names) at(ino tree.Ino, rest string) string {
 	}
 	if rest == "" {
 		return "a file without a name"
+	}
+	if quoted := strconv.Quote(rest); quoted != `"`+rest+`"` {
+		return quoted // a name can hold anything, line breaks too
 	}
 	return rest
 }

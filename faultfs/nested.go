@@ -3,7 +3,6 @@ package faultfs
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -24,13 +23,6 @@ const recording = "recording"
 // nested cuts off the recoveries from the states that j lists.
 func (v *verifier) nested(j job) (*tally, error) {
 	done := &tally{}
-	if v.recorded == nil {
-		r, err := startRecoverer(v.dir)
-		if err != nil {
-			return nil, err
-		}
-		v.recorded = r
-	}
 	for _, id := range j.States {
 		s, err := v.explorer.Parse(id)
 		if err != nil {
@@ -57,12 +49,13 @@ func (v *verifier) cutRecovery(j job, done *tally, s explore.State, tr *trace.Tr
 	if err != nil {
 		return err
 	}
-	inner, err := v.recorded.record(dir)
+	inner, err := v.record(dir)
+	_ = removeAll(dir) // a process that Recover has left behind may still write
 	if err != nil || inner == nil {
 		return err
 	}
-	if err := removeAll(dir); err != nil {
-		return err
+	for _, b := range inner.Blind {
+		done.Blind = append(done.Blind, blindText(inner, b, j.Accepted))
 	}
 	inner.Marks = before(tr.Marks[:s.Marks()])
 	_ = os.Remove(path) // a violation may have linked to the one before
@@ -81,6 +74,7 @@ func (v *verifier) cutRecovery(j job, done *tally, s explore.State, tr *trace.Tr
 	if !j.All {
 		rng := rand.New(rand.NewPCG(j.Seed, uint64(done.Recoveries)))
 		rng.Shuffle(len(next), func(a, b int) { next[a], next[b] = next[b], next[a] })
+		done.Sampled = done.Sampled || len(next) > deeper
 		next = next[:min(len(next), deeper)]
 	}
 	for _, s := range next {
@@ -141,13 +135,32 @@ type recoverer struct {
 	pipes   []*os.File
 }
 
+// record runs Recover in dir and returns what it did; nil if it failed or ended its
+// process, which verifying the same state tells.
+func (v *verifier) record(dir string) (*trace.Trace, error) {
+	if v.recorded == nil {
+		r, err := startRecoverer(v.dir)
+		if err != nil {
+			return nil, err
+		}
+		v.recorded = r
+	}
+	tr, out, err := v.recorded.record(dir)
+	if err != nil {
+		v.recorded.close()
+		v.recorded = nil
+		return nil, nil
+	}
+	if out.Failed {
+		return nil, nil
+	}
+	return tr, nil
+}
+
 // startRecoverer starts a copy of this process, which is a verifier, for the same
 // call of Run.
 func startRecoverer(dir string) (*recoverer, error) {
-	c := call{test: os.Getenv(envTest), past: os.Getenv(envPast)}
-	if _, err := fmt.Sscan(os.Getenv(envCall), &c.number); err != nil {
-		return nil, fmt.Errorf("find the call of Run: %w", err)
-	}
+	c := call{test: self.test, number: self.call, past: self.past}
 	p, err := c.start(roleRecover, dir, func(p *process) (err error) {
 		p.session, err = record.Start(p.cmd, record.Options{})
 		return err
@@ -158,30 +171,28 @@ func startRecoverer(dir string) (*recoverer, error) {
 	return &recoverer{session: p.session, control: p.control, answer: p.answer, pipes: p.pipes}, nil
 }
 
-// record runs Recover in dir and returns what it did; nil if it failed, which
-// verifying the same state tells.
-func (r *recoverer) record(dir string) (*trace.Trace, error) {
-	if err := r.control.Encode(dir); err != nil {
-		return nil, fmt.Errorf("ask for a recovery: %w", err)
-	}
-	tr, nextErr := r.session.Next(context.Background())
+// record runs Recover in dir and returns what it did and how it ended; an error if
+// the process ended.
+func (r *recoverer) record(dir string) (*trace.Trace, outcome, error) {
 	var out outcome
-	if err := errors.Join(nextErr, r.answer.Decode(&out)); err != nil {
-		return nil, fmt.Errorf("record a recovery: %w", err)
+	if err := r.control.Encode(dir); err != nil {
+		return nil, out, fmt.Errorf("ask for a recovery: %w", err)
 	}
-	if out.Failed {
-		return nil, nil
+	tr, err := r.session.Next(context.Background())
+	if err == nil {
+		err = r.answer.Decode(&out)
 	}
-	return tr, nil
+	if err != nil {
+		return nil, out, fmt.Errorf("record a recovery: %w", err)
+	}
+	return tr, out, nil
 }
 
 func (r *recoverer) close() {
 	if r == nil {
 		return
 	}
-	for _, f := range r.pipes {
-		_ = f.Close()
-	}
 	r.session.Kill()
 	_ = r.session.Wait()
+	_ = closed(nil, r.pipes...)
 }

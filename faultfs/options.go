@@ -96,7 +96,7 @@ func In(dir string) Option {
 
 // AcceptBlind accepts that stores through writable shared maps of the files that
 // match pattern (see [path.Match]; relative to the directory) are not seen, for
-// the reason given. Without it such a map fails the test.
+// the reason given. Nothing else that is not seen can be accepted. Without it such a map fails the test.
 func AcceptBlind(pattern, reason string) Option {
 	return optionFunc(func(c *config) { c.blind = append(c.blind, acceptedBlind{pattern, reason}) })
 }
@@ -105,7 +105,9 @@ func AcceptBlind(pattern, reason string) Option {
 // because the program goes on rightly without the operation, for the reason given.
 // site is the end of the name of the function that made the call, the innermost
 // one outside the standard library: "atomicfile.(*Dir).clone". What was
-// acknowledged must be true even so. An entry that nothing met fails the test.
+// acknowledged must be true even so. A part of a name begins at a dot or a slash;
+// "*" is any function, and "process.NAME" a program that is not in Go. An entry that
+// nothing met fails the test.
 func Masked(site string, errno syscall.Errno, reason string) Option {
 	return optionFunc(func(c *config) { c.masked = append(c.masked, maskedFault{site, errno, reason}) })
 }

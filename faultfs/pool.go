@@ -100,22 +100,39 @@ func (p *pool) do(w *worker, j job) (tally, error) {
 			sum.add(*done)
 			return sum, nil
 		}
-		output := ""
-		if w.proc != nil {
-			output = w.proc.kill()
-			w.proc = nil
-			w.clear()
-		}
-		if at == nil || errors.Is(err, errMachinery) {
+		var useless *uselessError
+		output := w.end(errors.As(err, &useless))
+		switch {
+		case useless != nil:
+			useless.Text += "\n" + output
+			p.report(useless.finding)
+		case at == nil || errors.Is(err, errMachinery):
 			return sum, fmt.Errorf("verify: %w\n%s", err, output)
+		default:
+			p.report(finding{w.kept(*at, j), fmt.Sprintf("%v\n%s", err, output)})
 		}
-		p.report(finding{w.kept(*at, j), fmt.Sprintf("%v\n%s", err, output)})
 		if n+1 == deaths {
 			sum.Cut = true
 			return sum, nil
 		}
 		j = j.resumed(*at)
 	}
+}
+
+// end ends the process of w, by itself if it is about to, and returns the last that
+// it printed.
+func (w *worker) end(itself bool) (output string) {
+	if w.proc == nil {
+		return ""
+	}
+	if itself {
+		output = w.proc.end()
+	} else {
+		output = w.proc.kill()
+	}
+	w.proc = nil
+	w.clear()
+	return output
 }
 
 // clear removes what a process that died has left, apart from traces.
@@ -191,6 +208,8 @@ func (p *pool) attempt(w *worker, j job) (*tally, *place, error) {
 		case e.At != nil:
 			at = e.At
 			p.seen.Add(1)
+		case e.Bad != nil && e.Useless:
+			return nil, at, &uselessError{*e.Bad}
 		case e.Bad != nil:
 			p.report(*e.Bad)
 		case e.Err != "":
@@ -200,6 +219,11 @@ func (p *pool) attempt(w *worker, j job) (*tally, *place, error) {
 		}
 	}
 }
+
+// uselessError is returned when a process ends itself after a violation.
+type uselessError struct{ finding }
+
+func (*uselessError) Error() string { return errUseless.Error() }
 
 // errMachinery is wrapped by errors that are faultfs's own, not those of a state.
 var errMachinery = errors.New("no state could be verified")

@@ -77,10 +77,20 @@ func closed(err error, files ...*os.File) error {
 
 // kill ends p and waits for it. It returns the last that p printed.
 func (p *process) kill() string {
-	_ = closed(nil, p.pipes...)
 	killGroup(p.cmd.Process.Pid)
 	_ = p.cmd.Process.Kill()
 	_ = p.cmd.Wait()
+	_ = closed(nil, p.pipes...)
+	return p.output.String()
+}
+
+// end lets p end by itself, for a moment, and returns the last that it printed.
+func (p *process) end() string {
+	timer := time.AfterFunc(waitDelay, func() { killGroup(p.cmd.Process.Pid) })
+	defer timer.Stop()
+	_ = p.cmd.Wait()
+	killGroup(p.cmd.Process.Pid)
+	_ = closed(nil, p.pipes...)
 	return p.output.String()
 }
 

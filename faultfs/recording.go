@@ -5,13 +5,19 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
+	"github.com/driftlesskv/driftless/faultfs/internal/explore"
 	"github.com/driftlesskv/driftless/faultfs/internal/record"
 	"github.com/driftlesskv/driftless/faultfs/internal/trace"
+	"github.com/driftlesskv/driftless/faultfs/internal/tree"
 )
+
+// errExited is returned when Work ended its process.
+var errExited = errors.New("work ended its process")
 
 // errStuck is returned when Setup and Work took too long.
 var errStuck = errors.New("work took longer than its time-out")
@@ -50,6 +56,10 @@ func (r *run) recordUntil(ctx context.Context, o record.Options) (*trace.Trace, 
 	}
 	var out outcome
 	answerErr := p.answerOrKill(ctx, &out)
+	if out.Failed || answerErr != nil { // let it print what there is to say
+		time.AfterFunc(waitDelay, p.session.Kill)
+		_ = p.session.Wait()
+	}
 	p.session.Kill()
 	_ = p.session.Wait()
 	_ = closed(nil, p.pipes...)
@@ -61,11 +71,39 @@ func (r *run) recordUntil(ctx context.Context, o record.Options) (*trace.Trace, 
 		return tr, out, errStuck
 	case answerErr == nil && out.Failed && tr == nil:
 		return nil, out, nil // Setup failed, or joining
+	case tr != nil && nextErr == nil && answerErr != nil:
+		tr.Dir = dir
+		return tr, out, fmt.Errorf("%w: the process ended without an outcome\n%s", errExited, p.output)
 	case nextErr != nil || answerErr != nil:
-		return nil, out, fmt.Errorf("record work: %w\n%s", errors.Join(nextErr, answerErr), p.output)
+		return nil, out, fmt.Errorf("record work: %w (does the test function reach this call of Run in the copy of the process?)\n%s", errors.Join(nextErr, answerErr), p.output)
 	}
 	tr.Dir = dir
-	return tr, out, nil
+	return tr, out, r.compare(tr)
+}
+
+// compare fails the test if the files that are there are not those that the recorded
+// operations make: then something changed them that the recorder did not see, such
+// as a server that Setup had started.
+func (r *run) compare(tr *trace.Trace) error {
+	r.t.Helper()
+	recorded, err := explore.Final(tr)
+	if err != nil {
+		return err
+	}
+	found, _, err := tree.Scan(tr.Dir)
+	if err != nil {
+		return fmt.Errorf("look at what work has left: %w", err)
+	}
+	diff := slices.DeleteFunc(tree.Diff(recorded, found), func(line string) bool {
+		return slices.ContainsFunc(tr.Blind, func(b trace.BlindSpot) bool {
+			return b.What == record.BlindMap && strings.HasPrefix(line, b.Path+": ") // told already
+		})
+	})
+	if len(diff) > 0 {
+		r.once(r.t.Errorf, "faultfs: blind spot: the files are not those that the recorded operations make; "+
+			"whatever else changes them has to be started by Work:\n    %s", strings.Join(diff[:min(len(diff), 10)], "\n    "))
+	}
+	return nil
 }
 
 // answerOrKill waits for the outcome of p as long as ctx lasts.
@@ -76,19 +114,6 @@ func (p *process) answerOrKill(ctx context.Context, out *outcome) error {
 		return fmt.Errorf("the process ended without an outcome (%w)", err)
 	}
 	return nil
-}
-
-// accepts returns why the test accepts b; empty if it does not.
-func (c *config) accepts(b trace.BlindSpot) string {
-	for _, a := range c.blind {
-		if ok, err := path.Match(a.pattern, b.Path); ok && err == nil {
-			return a.reason
-		}
-		if ok, err := path.Match(a.pattern, path.Base(b.Path)); ok && err == nil {
-			return a.reason
-		}
-	}
-	return ""
 }
 
 // grace is how long Work may go on after an injected fault that hangs.

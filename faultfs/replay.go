@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 
 	"github.com/driftlesskv/driftless/faultfs/internal/explore"
@@ -25,10 +26,14 @@ func (r replayID) String() string { return r.trace + ":" + r.model + ":" + r.sta
 
 // command returns the command line that replays r.
 func (r replayID) command(c call) string {
-	if flag.Lookup("test.run") == nil {
+	if !isTest() {
 		return fmt.Sprintf("the same command with -replay='%s'", r)
 	}
-	return fmt.Sprintf("go test -run '%s' -faultfs.replay='%s'", selector(c.test), r)
+	pkg := ""
+	if info, ok := debug.ReadBuildInfo(); ok {
+		pkg = strings.TrimSuffix(info.Path, ".test") + " "
+	}
+	return fmt.Sprintf("go test %s-run '%s' -faultfs.replay='%s'", pkg, selector(c.test), r)
 }
 
 func parseReplay(text string) (replayID, error) {
@@ -61,14 +66,15 @@ func (r replayID) find(models []Model) (*trace.Trace, *explore.Explorer, explore
 
 // replay writes the state of -faultfs.replay out twice: once to look at and once
 // to verify, in this process so that a debugger sees it.
-func replay(t TB, call call, c *config, test Test) {
+// It returns false if the state is one of another call.
+func replay(t TB, call call, c *config, test Test) bool {
 	t.Helper()
 	id, err := parseReplay(*replayFlag)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if filepath.Base(filepath.Dir(filepath.Dir(id.trace))) != filepath.Base(keptDir(call)) {
-		return // a state of another call
+		return false
 	}
 	tr, x, s, err := id.find(c.models)
 	if err != nil {
@@ -94,4 +100,5 @@ func replay(t TB, call call, c *config, test Test) {
 		t.Fatalf("%s\n%s", out.Text, newStory(tr, x, s))
 	}
 	t.Log("Verify finds nothing wrong with this state")
+	return true
 }

@@ -13,6 +13,18 @@ type Report struct {
 	Sweeps []SweepReport // of Sweep, one for each fault
 }
 
+// nothing returns the report of a call that is passed over on the way to a replay.
+func (c *config) nothing() Report {
+	var r Report
+	for _, m := range c.models {
+		r.Models = append(r.Models, ModelReport{Model: m.Name, Legal: new(big.Int)})
+	}
+	for _, f := range c.faults {
+		r.Sweeps = append(r.Sweeps, SweepReport{Fault: f.String()})
+	}
+	return r
+}
+
 // ModelReport is what was explored under one model.
 type ModelReport struct {
 	Model      string
@@ -24,6 +36,7 @@ type ModelReport struct {
 	Distinct   int      // of Explored: different files or different marks; all were verified
 	Recoveries int      // that were recorded and cut off in their turn
 	Nested     int      // distinct states of those recoveries, verified
+	Left       int      // crash points that the budget left out
 	Exhaustive bool     // every legal state of every crash point was explored
 	Elapsed    time.Duration
 	Violations []Violation // at most 100; the first of them with a story
@@ -46,6 +59,9 @@ func (r ModelReport) String() string {
 	if r.Recoveries > 0 {
 		fmt.Fprintf(&s, "; %d recoveries cut off, %d distinct states of theirs", r.Recoveries, r.Nested)
 	}
+	if r.Left > 0 {
+		fmt.Fprintf(&s, "; %d crash points left out by the budget", r.Left)
+	}
 	fmt.Fprintf(&s, "; %d violations; %v, %.0f states/s", r.Found, r.Elapsed.Round(time.Millisecond), float64(r.Verified())/max(r.Elapsed.Seconds(), 1e-3))
 	return s.String()
 }
@@ -64,6 +80,7 @@ func (r *ModelReport) add(o ModelReport) {
 	r.Distinct += o.Distinct
 	r.Recoveries += o.Recoveries
 	r.Nested += o.Nested
+	r.Left += o.Left
 	r.Exhaustive = r.Exhaustive && o.Exhaustive
 	r.Elapsed += o.Elapsed
 	r.Violations = append(r.Violations, o.Violations...)
@@ -94,7 +111,8 @@ type Violation struct {
 type SweepReport struct {
 	Fault    string
 	Hits     int // operations that were hit, one in each run
-	Surfaced int // runs in which the error was returned
+	Surfaced int // runs in which the error was returned, or ended the program
+	Survived int // runs in which a slow or hanging operation did no harm
 	Masked   int // runs in which nothing surfaced and all that was acknowledged was true
 	Sites    []MaskedSite
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -24,6 +23,7 @@ type TB interface {
 	Fatalf(format string, args ...any) // likewise
 	Skipf(format string, args ...any)  // prints, and ends the test as skipped
 	SkipNow()                          // ends the test as skipped
+	Failed() bool                      // whether the test has failed
 }
 
 // A copy of the test binary learns from its environment what it is for: the role,
@@ -44,29 +44,62 @@ const (
 	roleRecover = "recover" // Recover, recorded
 )
 
+// self is what this process was started for. The environment is cleared of it, so
+// that the processes that this one starts do not take it for theirs, and so is the
+// set of descriptors that they inherit.
+var self = takeRole()
+
+// role is what a copy of the test binary was started for. The zero role is that of
+// the test process itself.
+type role struct {
+	name, test, dir, past string
+	call                  int
+}
+
+func takeRole() role {
+	r := role{name: os.Getenv(envRole), test: os.Getenv(envTest), dir: os.Getenv(envDir), past: os.Getenv(envPast)}
+	if r.name == "" {
+		return role{}
+	}
+	r.call, _ = strconv.Atoi(os.Getenv(envCall)) // no call has the number 0
+	for _, name := range []string{envRole, envTest, envDir, envPast, envCall} {
+		_ = os.Unsetenv(name) // it fails only for names that no variable can have
+	}
+	closeOnExec(controlFD, answerFD, lifeFD)
+	return r
+}
+
 // command returns a copy of the test binary that plays role at the call c. Its
-// temporary files go to tmp.
+// temporary files go to tmp. A data race ends it: a report alone would be read by
+// nobody.
 func (c call) command(role, dir, tmp string) (*exec.Cmd, error) {
 	exe, err := os.Executable()
 	if err != nil {
 		return nil, fmt.Errorf("find the test binary: %w", err)
 	}
 	args := os.Args[1:]
-	if flag.Lookup("test.run") != nil {
-		args = append(c.testFlags(), ownFlags(args)...)
+	if isTest() {
+		args = c.flags()
 	}
 	cmd := exec.Command(exe, args...)
-	cmd.Env = append(os.Environ(), envRole+"="+role, envTest+"="+c.test, envCall+"="+strconv.Itoa(c.number), envDir+"="+dir, "TMPDIR="+tmp)
-	if c.past != "" {
-		cmd.Env = append(cmd.Env, envPast+"="+c.past)
-	}
+	cmd.Env = append(os.Environ(), envRole+"="+role, envTest+"="+c.test, envCall+"="+strconv.Itoa(c.number), envDir+"="+dir,
+		envPast+"="+c.past, "TMPDIR="+tmp, "GORACE="+os.Getenv("GORACE")+" halt_on_error=1 atexit_sleep_ms=0")
 	return cmd, nil
 }
 
-// testFlags selects the one test of c. Those that the test binary itself was given
-// are left out: they would write profiles over the parent's, or print.
-func (c call) testFlags() []string {
-	return []string{"-test.run=" + selector(c.test), "-test.count=1", "-test.timeout=0"}
+// isTest reports whether this is a test binary.
+func isTest() bool { return flag.Lookup("test.run") != nil }
+
+// flags selects the one test of c, and passes on the flags that are not the testing
+// package's: those would write profiles over the parent's, or print.
+func (c call) flags() []string {
+	flags := []string{"-test.run=" + selector(c.test), "-test.count=1", "-test.timeout=0"}
+	flag.Visit(func(f *flag.Flag) {
+		if !strings.HasPrefix(f.Name, "test.") || f.Name == "test.short" {
+			flags = append(flags, "-"+f.Name+"="+f.Value.String())
+		}
+	})
+	return append(flags, flag.Args()...)
 }
 
 // selector returns the value of go test's -run that selects one test.
@@ -76,50 +109,4 @@ func selector(test string) string {
 		parts[i] = "^" + regexp.QuoteMeta(p) + "$"
 	}
 	return strings.Join(parts, "/")
-}
-
-// ownFlags returns the arguments that are not the testing package's.
-func ownFlags(args []string) []string {
-	var own []string
-	for _, a := range args {
-		if !strings.HasPrefix(strings.TrimLeft(a, "-"), "test.") {
-			own = append(own, a)
-		}
-	}
-	return own
-}
-
-// scratch makes the directory that holds everything of one call, and returns how
-// to remove it.
-func scratch(base string) (dir string, remove func(), err error) {
-	if base == "" {
-		base = "/dev/shm"
-		if dir, err = os.MkdirTemp(base, "faultfs-"); err != nil {
-			base = os.TempDir()
-		}
-	}
-	if dir == "" {
-		if dir, err = os.MkdirTemp(base, "faultfs-"); err != nil {
-			return "", nil, fmt.Errorf("make a directory for states: %w", err)
-		}
-	}
-	if dir, err = filepath.EvalSymlinks(dir); err != nil {
-		return "", nil, fmt.Errorf("resolve the directory for states: %w", err)
-	}
-	return dir, func() { _ = removeAll(dir) }, nil
-}
-
-// removeAll removes dir with what a state can hold, directories without
-// permissions among it.
-func removeAll(dir string) error {
-	if err := os.RemoveAll(dir); err == nil {
-		return nil
-	}
-	_ = filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
-		if d != nil && d.IsDir() {
-			_ = os.Chmod(path, 0o700)
-		}
-		return nil
-	})
-	return os.RemoveAll(dir)
 }

@@ -2,17 +2,15 @@ package faultfs
 
 import (
 	"fmt"
-	"os"
 
 	"github.com/driftlesskv/driftless/faultfs/internal/record"
-	"github.com/driftlesskv/driftless/faultfs/internal/trace"
 )
 
 // Supported returns nil if this machine can record: Linux 5.19 or later, on amd64
 // or arm64, where seccomp user notification is not forbidden. Else the error says
 // what is missing, and errors.Is(err, ErrUnsupported) holds.
 func Supported() error {
-	if os.Getenv(envRole) != "" {
+	if self.name != "" {
 		return nil // the process that started this one has found out
 	}
 	return record.Supported()
@@ -62,9 +60,10 @@ type run struct {
 	call  call
 	dir   string // scratch
 	pool  *pool
-	kept  string // where failures are kept, once there is one
-	made  int    // recordings
-	saved int    // traces
+	kept  string          // where failures are kept, once there is one
+	made  int             // recordings
+	saved int             // traces
+	said  map[string]bool // what was said once
 
 	remove func()
 }
@@ -85,7 +84,7 @@ func newRun(t TB, test Test, options []Option) (*run, Report) {
 		t.Fatal("faultfs: Nested needs a Test with Recover")
 	}
 	call := nextCall(t)
-	if os.Getenv(envRole) != "" {
+	if self.name != "" {
 		if call.here() {
 			play(t, test)
 		}
@@ -95,8 +94,10 @@ func newRun(t TB, test Test, options []Option) (*run, Report) {
 		t.Skipf("faultfs: %v", err)
 	}
 	if *replayFlag != "" {
-		replay(t, call, c, test)
-		return nil, Report{}
+		if replay(t, call, c, test) {
+			t.SkipNow()
+		}
+		return nil, c.nothing()
 	}
 	dir, remove, err := scratch(c.dir)
 	if err != nil {
@@ -114,22 +115,6 @@ func newRun(t TB, test Test, options []Option) (*run, Report) {
 func (r *run) close() {
 	r.pool.close()
 	r.remove()
-}
-
-// blindSpots fails the test for what the recorder could not see, unless accepted.
-func (r *run) blindSpots(tr *trace.Trace) {
-	r.t.Helper()
-	for _, b := range tr.Blind {
-		if b.What == record.BlindURing || b.What == record.BlindAIO {
-			r.t.Logf("faultfs: %s at %s: the program went on without", b.What, tr.Sites[b.Site].Short())
-			continue
-		}
-		if reason := r.accepts(b); reason != "" {
-			r.t.Logf("faultfs: blind spot accepted: %s: %s (%s)", b.What, b.Path, reason)
-			continue
-		}
-		r.t.Errorf("faultfs: blind spot: %s: %s, at %s: what it stores is in no state; see AcceptBlind", b.What, b.Path, tr.Sites[b.Site].Short())
-	}
 }
 
 // nextDir returns a name for the directory of the next recording.

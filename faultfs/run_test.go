@@ -126,8 +126,12 @@ func TestRunReportsHowVerifyEnds(t *testing.T) {
 		{"hang", func(*faultfs.State) error { select {} }, "hangs"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
+			timeout := 10 * time.Second
+			if tt.name == "hang" { // shrinking waits for it many times
+				timeout = 200 * time.Millisecond
+			}
 			s := spied(t, func(tb faultfs.TB) {
-				faultfs.Run(tb, faultfs.Test{Work: save{}.five, Verify: tt.verify}, faultfs.Models(faultfs.Ext4), faultfs.StateTimeout(time.Second))
+				faultfs.Run(tb, faultfs.Test{Work: save{}.five, Verify: tt.verify}, faultfs.Models(faultfs.Ext4), faultfs.StateTimeout(timeout))
 			})
 			require.Contains(t, s.said(), tt.want)
 		})

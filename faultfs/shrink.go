@@ -32,7 +32,7 @@ func (r *run) tell(x *explore.Explorer, found []finding, m Model) []Violation {
 		if i == 0 {
 			if err := r.explain(&v, f, m); err != nil {
 				r.t.Errorf("faultfs: explain a violation: %v", err)
-				v.Story = "  without a story"
+				v.Story = cmp.Or(v.Story, "  without a story")
 			}
 		}
 		violations = append(violations, v)
@@ -51,9 +51,9 @@ func point(x *explore.Explorer, f finding) int {
 
 // explain keeps the trace of f, shrinks its state and writes the story into v.
 func (r *run) explain(v *Violation, f finding, m Model) error {
-	file, err := r.keep(f.Trace)
-	if err != nil {
-		return err
+	file, keepErr := r.keep(f.Trace)
+	if keepErr != nil {
+		file = f.Trace
 	}
 	id := replayID{file, m.Name, f.State}
 	tr, x, s, err := id.find([]Model{m})
@@ -62,10 +62,16 @@ func (r *run) explain(v *Violation, f finding, m Model) error {
 	}
 	s, v.Text = r.shrink(x, s, v.Text, job{Trace: file, Model: m})
 	id.state = s.ID()
-	v.Replay = id.String()
-	v.Story = newStory(tr, x, s) + "\n  look at it: " + id.command(r.call)
+	v.Story = newStory(tr, x, s)
+	if keepErr == nil {
+		v.Replay = id.String()
+		v.Story += "\n  look at it: " + id.command(r.call)
+	}
 	if r.story != "" {
 		v.Story = "  " + r.story + "\n" + v.Story
+	}
+	if keepErr != nil {
+		return keepErr
 	}
 	return os.WriteFile(file+".txt", []byte(v.Text+"\n"+v.Story+"\n"), 0o600)
 }
@@ -99,7 +105,7 @@ func (r *run) keep(from string) (string, error) {
 
 // keptDir is where failures of c are kept.
 func keptDir(c call) string {
-	return filepath.Join(os.TempDir(), "faultfs-failures", fmt.Sprintf("%s-%d", unsafeRunes.ReplaceAllString(c.test, "_"), c.number))
+	return filepath.Join(os.TempDir(), fmt.Sprintf("faultfs-failures-%d", os.Getuid()), fmt.Sprintf("%s-%d", unsafeRunes.ReplaceAllString(c.test, "_"), c.number))
 }
 
 var unsafeRunes = regexp.MustCompile(`[^A-Za-z0-9_.-]+`)

@@ -4,9 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"regexp"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/driftlesskv/driftless/faultfs/internal/record"
@@ -19,13 +16,14 @@ import (
 // ways:
 //
 //   - it surfaces: Work returns an error that wraps the errno injected
-//     ([errors.Is]), or tells [W.Surfaced] of one;
+//     ([errors.Is]), or tells [W.Surfaced] of one after it, or ends its process,
+//     other than by a panic;
 //   - it is masked: Work goes on rightly without the operation. The call site then
 //     has to be named by a [Masked] option.
 //
 // After either, what was acknowledged must hold in every state. A short write
-// surfaces as [io.ErrShortWrite] or as any error at all. A slow operation need not
-// surface. After one that hangs, Work is killed.
+// surfaces as any error at all. A slow operation must not make Work fail. After one
+// that hangs, Work is killed.
 //
 // The sweep of a fault ends when Work ends before its n-th operation. Budget and
 // States are for all runs of one fault and model together.
@@ -73,6 +71,7 @@ type hit struct {
 	trace *trace.Trace
 	out   outcome
 	stuck bool
+	died  string    // how Work ended its process, if it did
 	op    *trace.Op // nil: the run did not come so far
 }
 
@@ -103,6 +102,7 @@ func (s *sweep) fault(f Fault, clean *trace.Trace, report *Report) SweepReport {
 			continue // with another schedule of its goroutines Work does fewer
 		}
 		sum.Hits++
+		s.blindSpots(h.trace)
 		s.classify(f, h, &sum)
 		for j, m := range s.models {
 			models[j].add(s.crash(f, h, m, n))
@@ -141,8 +141,11 @@ func (s *sweep) inject(f Fault, n int) (hit, error) {
 	}}
 	var err error
 	h.trace, h.out, err = s.recordUntil(ctx, o)
-	if errors.Is(err, errStuck) {
+	switch {
+	case errors.Is(err, errStuck):
 		h.stuck, err = true, nil
+	case errors.Is(err, errExited):
+		h.died, err = err.Error(), nil
 	}
 	if err != nil {
 		return h, err
@@ -153,51 +156,6 @@ func (s *sweep) inject(f Fault, n int) (hit, error) {
 		}
 	}
 	return h, nil
-}
-
-// classify says whether the fault of h surfaced, and fails the test if it neither
-// did nor may be masked.
-func (s *sweep) classify(f Fault, h hit, sum *SweepReport) {
-	s.t.Helper()
-	site := h.trace.Sites[h.op.Site]
-	switch {
-	case h.stuck && !f.hang:
-		s.t.Errorf("faultfs: %s at %s: Work hangs", f, site.Short())
-	case f.hang || f.delay > 0:
-		if h.out.Failed && !f.hang {
-			s.t.Errorf("faultfs: %s at %s: Work fails: %s", f, site.Short(), h.out.Text)
-		}
-		sum.Surfaced++
-	case strings.HasPrefix(h.out.Text, "panic: "):
-		s.t.Errorf("faultfs: %s at %s: %s", f, site.Short(), h.out.Text)
-	case slices.Contains(h.out.Surfaced, f.errno), f.short && h.out.Failed:
-		sum.Surfaced++
-	case h.out.Failed:
-		s.t.Errorf("faultfs: %s at %s: the error does not wrap the errno: %s", f, site.Short(), h.out.Text)
-	default:
-		s.masking(f, site, sum)
-	}
-}
-
-// closure is what the name of a function literal has behind that of the function
-// around it; how many there are depends on what was inlined.
-var closure = regexp.MustCompile(`(\.func\d+|\.\d+|\.gowrap\d+)+$`)
-
-// masking notes a fault that surfaced nowhere.
-func (s *sweep) masking(f Fault, site trace.Site, sum *SweepReport) {
-	s.t.Helper()
-	sum.Masked++
-	own := closure.ReplaceAllString(site.Own().Func, "")
-	for i, m := range s.masked {
-		if m.errno == f.errno && (m.site == "*" || strings.HasSuffix(own, m.site)) {
-			s.met[i] = true
-			sum.note(site.Short(), m.reason)
-			return
-		}
-	}
-	sum.note(site.Short(), "")
-	s.t.Errorf("faultfs: %s at %s surfaced nowhere: Work goes on as if nothing had happened. "+
-		"If that is right, say why: faultfs.Masked(%q, %s, reason)", f, site.Short(), own, errnoName(f.errno))
 }
 
 // crash explores the states that a power cut leaves of the run h.

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -18,6 +19,7 @@ import (
 // states itself, from the trace, so that little travels between processes and
 // killing it loses nothing.
 type verifier struct {
+	t      TB
 	test   Test
 	dir    string // its own
 	answer *json.Encoder
@@ -32,8 +34,8 @@ type verifier struct {
 }
 
 // playVerify does one job after the other.
-func playVerify(test Test, control *json.Decoder, answer *json.Encoder) {
-	v := &verifier{test: test, dir: os.Getenv(envDir), answer: answer}
+func playVerify(t TB, test Test, control *json.Decoder, answer *json.Encoder) {
+	v := &verifier{t: t, test: test, dir: self.dir, answer: answer}
 	defer func() { v.recorded.close() }()
 	for {
 		var j job
@@ -41,6 +43,9 @@ func playVerify(test Test, control *json.Decoder, answer *json.Encoder) {
 			return // the parent has gone, or wants no more
 		}
 		done, err := v.do(j)
+		if errors.Is(err, errUseless) {
+			return
+		}
 		if err != nil {
 			_ = answer.Encode(event{Err: err.Error()}) // without it the parent sees that the process died
 			return
@@ -92,7 +97,11 @@ func (v *verifier) explore(j job) (*tally, error) {
 	done := &tally{}
 	skip := j.After != ""
 	var failed error
-	for p := j.From; p < j.To && failed == nil && !done.Cut; p++ {
+	for p := j.From; p < j.To && failed == nil; p++ {
+		if done.Cut {
+			done.Left++
+			continue
+		}
 		all := v.explorer.States(p, j.options(), func(s explore.State) bool {
 			done.Explored++
 			if done.Explored%heartbeat == 0 {
@@ -160,20 +169,29 @@ func (v *verifier) verify(s explore.State, tr *trace.Trace, at place) error {
 		return err
 	}
 	out := check(v.test, &State{dir: dir, model: s.Model().Name, marks: marksOf(tr, s)})
+	useless := failing(v.t, &out)
 	if out.Failed {
 		if at.Root != "" { // the next recovery overwrites its trace
-			kept := filepath.Join(v.dir, fmt.Sprintf("bad-%d.trace", v.made))
+			kept := filepath.Join(v.dir, fmt.Sprintf("bad-%d-%d.trace", os.Getpid(), v.made))
 			if err := os.Link(at.Trace, kept); err != nil {
 				return fmt.Errorf("keep the trace of a recovery: %w", err)
 			}
 			at.Trace = kept
 		}
-		if err := v.answer.Encode(event{Bad: &finding{at, out.Text}}); err != nil {
+		if err := v.answer.Encode(event{Bad: &finding{at, out.Text}, Useless: useless}); err != nil {
 			return err
 		}
 	}
-	return removeAll(dir)
+	_ = removeAll(dir) // a process that Verify has left behind may still write
+	if useless {
+		return errUseless
+	}
+	return nil
 }
+
+// errUseless is returned when Verify has failed the test itself: a test cannot be
+// made good again, so the next failure would not show.
+var errUseless = errors.New("the test of this process has failed")
 
 // check calls Recover and Verify of test.
 func check(test Test, s *State) outcome {
@@ -215,6 +233,9 @@ func (j job) ended(states int) bool {
 func marksOf(tr *trace.Trace, s explore.State) []Mark {
 	var marks []Mark
 	for _, m := range tr.Marks[:s.Marks()] {
+		if m.Op == surfaced {
+			continue
+		}
 		marks = append(marks, Mark{Op: m.Op, Args: m.Args, Ack: m.Ack})
 	}
 	return marks

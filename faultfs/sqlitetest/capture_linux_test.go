@@ -1,3 +1,5 @@
+//go:build amd64 && !race
+
 package sqlitetest_test
 
 import (
@@ -19,6 +21,12 @@ type captured struct {
 	failed   bool
 	skipped  bool
 	cleanups []func()
+}
+
+func (c *captured) Failed() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.failed
 }
 
 // capture calls f with a test that may fail, and returns it when f is done. A skip is

@@ -321,7 +321,6 @@ func TestPowerCutCopy(t *testing.T) {
 var masked = []faultfs.Option{
 	faultfs.Masked("*", syscall.EINTR, "a signal: the call is made again"),
 	faultfs.Masked("backing.writeStamp", 0, "os.File writes the rest"),
-	faultfs.Masked("backing.copyData", 0, "os.File copies the rest"),
 	faultfs.Masked("backing.copyData", syscall.EIO, "os.File takes it for a copy_file_range that does not work, and reads and writes"),
 	faultfs.Masked("backing.copyData", syscall.ENOTSUP, "os.File reads and writes where copy_file_range does not work"),
 	faultfs.Masked("backing.shareBlocks", syscall.ENOTSUP, "files are copied where they cannot share blocks"),

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -10,6 +11,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"time"
 
 	"github.com/driftlesskv/driftless/faultfs"
 )
@@ -72,7 +74,11 @@ func shell(dir, command string, output io.Writer, env []string) error {
 	cmd.Dir = dir
 	cmd.Stdout, cmd.Stderr = output, output
 	cmd.Env = append(os.Environ(), env...)
-	return cmd.Run()
+	cmd.WaitDelay = time.Second // a process in the background may hold its output open
+	if err := cmd.Run(); err != nil && !errors.Is(err, exec.ErrWaitDelay) {
+		return err
+	}
+	return nil
 }
 
 // environment writes the marks of state out, next to its directory, and returns the
@@ -140,6 +146,8 @@ func (p *printer) Skipf(format string, args ...any) {
 	p.Logf(format, args...)
 	p.SkipNow()
 }
+
+func (p *printer) Failed() bool { return p.failed }
 
 func (p *printer) SkipNow() {
 	p.skipped = true

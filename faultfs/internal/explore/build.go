@@ -2,6 +2,7 @@ package explore
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/driftlesskv/driftless/faultfs/internal/trace"
 	"github.com/driftlesskv/driftless/faultfs/internal/tree"
@@ -26,7 +27,8 @@ type builder struct {
 	commits []int                // atoms in the order in which they became durable
 	points  []point
 	marks   int
-	news    bool // an operation or an ack since the last crash point
+	now     []byte // a buffer, for what is compared
+	news    bool   // an operation or an ack since the last crash point
 }
 
 type attribute struct {
@@ -158,6 +160,9 @@ func (b *builder) add(i int, a atom, needs ...int) int {
 		}
 	}
 	id := len(b.atoms)
+	if id == cap(b.atoms) {
+		b.atoms = slices.Grow(b.atoms, id+64) // append by itself copies them more often
+	}
 	b.atoms = append(b.atoms, a)
 	b.pending = append(b.pending, id)
 	return id

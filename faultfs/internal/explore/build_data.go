@@ -44,7 +44,8 @@ func (b *builder) write(i int, op *trace.Op) {
 		data := op.Data[off-op.Off : to-op.Off]
 		a := atom{kind: pieceData, ino: op.Ino, off: off, to: to, data: data, fill: b.m.Stale}
 		a.delayed = to > old && !b.m.SizeAlone
-		if a.delayed || !b.same(f, &a) {
+		// What changes nothing can still damage what is near.
+		if a.delayed || b.m.Collateral > 0 || !b.same(f, &a) {
 			b.data(i, f, a)
 		}
 		off = to
@@ -71,7 +72,9 @@ func (b *builder) same(f *file, a *atom) bool {
 			return false
 		}
 	}
-	now := make([]byte, len(a.data))
+	now := slices.Grow(b.now[:0], len(a.data))[:len(a.data)]
+	b.now = now
+	clear(now) // what is behind the end is not read
 	b.live.ReadAt(a.ino, a.off, now)
 	return bytes.Equal(now, a.data)
 }

@@ -30,7 +30,8 @@
 // An inode exists in every state; without a name it is not seen. A directory that has
 // two names in a state, because only half of its rename is there, is written under the
 // first. Operations that overlap count as done in the order of their starts. A write
-// of what is there already is no change, unless an earlier one of the unit is pending.
+// of what is there already is no change, unless an earlier one of the unit is pending
+// or an interrupted write can damage its neighbours.
 //
 // # Syncs
 //

@@ -58,19 +58,28 @@ func New(tr *trace.Trace, m model.Model) (*Explorer, error) {
 	}
 	x := &Explorer{tr: tr, m: m, atoms: b.atoms, order: b.commits, points: b.points}
 	x.keepBases(b.base)
+	x.publish()
+	return x, nil
+}
+
+// publish makes public.
+func (x *Explorer) publish() {
+	t := newTally(x)
 	group := 0
-	for p := range x.points {
-		v := x.view(p)
-		if p > 0 && x.points[p].marks != x.points[p-1].marks {
+	for p, point := range x.points {
+		if p > 0 && point.marks != x.points[p-1].marks {
 			group++
 		}
-		legal, exact := v.legal()
+		t.advance(point)
+		legal, exact := t.legal()
+		if x.m.Collateral > 0 || x.m.BitRot {
+			legal.Mul(legal, big.NewInt(int64(1+len(x.view(p).damages))))
+		}
 		x.public = append(x.public, Point{
-			At: x.points[p].at, Marks: x.points[p].marks, Group: group,
-			Atoms: len(v.ids), Legal: legal, AtLeast: !exact,
+			At: point.at, Marks: point.marks, Group: group,
+			Atoms: t.pending, Legal: legal, AtLeast: !exact,
 		})
 	}
-	return x, nil
 }
 
 // Points returns the crash points in order.
@@ -81,8 +90,10 @@ func (x *Explorer) keepBases(base *tree.Tree) {
 	now, done := base, 0
 	for p := range x.points {
 		if p%stride == 0 {
-			now = now.Clone()
-			done = x.advance(now, done, x.points[p].commits)
+			if p == 0 || done < x.points[p].commits {
+				now = now.Clone()
+				done = x.advance(now, done, x.points[p].commits)
+			}
 			x.bases = append(x.bases, now)
 		}
 	}

@@ -227,6 +227,9 @@ func TestDamage(t *testing.T) {
 		{"a write destroys one neighbour", collateral, func(s *script) {
 			s.write(s.base("f", "aaaaaaaaaaaa"), 0, "b")
 		}, []string{"f=a12", "f=a4#4a4", "f=ba11", "f=ba3#4a4"}},
+		{"also if it changes nothing", collateral, func(s *script) {
+			s.write(s.base("f", "aaaaaaaaaaaa"), 0, "a")
+		}, []string{"f=a12", "f=a4#4a4"}},
 		{"two writes destroy each other", collateral, func(s *script) {
 			s.write(s.base("f", "aaaaaaaa"), 0, "bbbbbbbb")
 		}, []string{"f=a8", "f=#4a4", "f=a4#4", "f=b4a4", "f=#4b4", "f=b4#4", "f=a4b4", "f=b8"}},

@@ -4,7 +4,6 @@ import (
 	"slices"
 
 	"github.com/driftlesskv/driftless/faultfs/internal/tree"
-	"github.com/driftlesskv/driftless/faultfs/model"
 )
 
 // view is a crash point made ready to take states from: the pending atoms, numbered
@@ -36,7 +35,7 @@ func (x *Explorer) view(p int) *view {
 				v.needs[i] = append(v.needs[i], int32(j))
 			}
 		}
-		if x.m.Order != model.Journal || x.m.Lying {
+		if !x.ordered() {
 			continue
 		}
 		// What is durable already is no part of the order: an fsync that carries
@@ -82,12 +81,12 @@ func (v *view) keep(set bits, i int) bool {
 		return false
 	}
 	set.add(i)
-	for todo := v.needs[i]; len(todo) > 0; {
+	for todo := slices.Clone(v.needs[i]); len(todo) > 0; {
 		n := int(todo[len(todo)-1])
 		todo = todo[:len(todo)-1]
 		if !set.has(n) {
 			set.add(n)
-			todo = append(slices.Clip(todo), v.needs[n]...)
+			todo = append(todo, v.needs[n]...)
 		}
 	}
 	return true

@@ -21,6 +21,12 @@ type captured struct {
 	cleanups []func()
 }
 
+func (c *captured) Failed() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.failed
+}
+
 // capture calls f with a test that may fail, and returns it when f is done. A skip is
 // passed on: it is how a copy of the test binary ends. What Run keeps of failures
 // goes with t.

@@ -60,6 +60,7 @@ func (q *request) transfer(c copying) reply {
 	}
 	defer t.shut()
 	if !t.regular() {
+		q.changesElsewhere(t, 0)
 		return goOn
 	}
 	in, errno := q.dup(c.in)
@@ -182,6 +183,7 @@ func (q *request) clone() reply {
 	}
 	defer t.shut()
 	if !t.regular() {
+		q.changesElsewhere(t, 0)
 		return goOn
 	}
 	r := unix.FileCloneRange{Src_fd: int64(q.fd(2))}

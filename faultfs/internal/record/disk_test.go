@@ -162,16 +162,25 @@ func TestUnreadableFile(t *testing.T) {
 }
 
 var partSocket = part("socket", func(dir string) error {
+	unix.Umask(0o077)
 	l, err := net.Listen("unix", dir+"/socket")
 	if err != nil {
 		return err
 	}
-	return first(l.Close(), ignore(net.Listen("unix", "@abstract-"+itoa(os.Getpid()))))
+	_, again := net.Listen("unix", dir+"/socket")
+	err = first(fails(again, unix.EADDRINUSE), l.Close(), ignore(net.Listen("unix", "@abstract-"+itoa(os.Getpid()))), os.Chdir(dir))
+	if l, again = net.Listen("unix", "relative"); again != nil {
+		return again
+	}
+	return first(err, want(l.Addr().String() == "relative", "%s", l.Addr()), l.Close())
 })
 
-func TestSocketIsBlind(t *testing.T) {
-	tr := next(t, start(t, partSocket, shm(t), record.Options{}))
-	require.NotEmpty(t, tr.Blind)
-	require.Equal(t, record.BlindUnknown, tr.Blind[0].What)
-	require.Equal(t, "socket", tr.Blind[0].Path)
+// A socket is made by bind, and keeps the path that the program gave it.
+func TestSocket(t *testing.T) {
+	tr := run(t, partSocket, shm(t), record.Options{})
+	require.Empty(t, tr.Blind)
+	require.Equal(t, []string{
+		"mknod 1/socket =2 700", "mknod 1/socket =0 777 failed: address already in use", "unlink 1/socket =2", "mknod 1/relative =3 700", "unlink 1/relative =3",
+	}, showAll(tr.Ops))
+	require.EqualValues(t, unix.S_IFSOCK, tr.Ops[0].Mode&unix.S_IFMT)
 }

@@ -21,7 +21,7 @@ var always [filter.Calls]bool
 var handlers [filter.Calls]func(*request) reply
 
 func init() {
-	for _, c := range []filter.Call{filter.Setxattr, filter.Umask, filter.Setrlimit, filter.Prlimit64, filter.Execve, filter.Execveat, filter.IoUringSetup, filter.IoSetup} {
+	for _, c := range []filter.Call{filter.Setxattr, filter.Umask, filter.Setrlimit, filter.Prlimit64, filter.Execve, filter.Execveat, filter.IoUringSetup, filter.IoUringEnter, filter.IoSetup, filter.IoSubmit} {
 		always[c] = true
 	}
 	handlers = [filter.Calls]func(*request) reply{
@@ -73,16 +73,20 @@ func init() {
 		filter.Mprotect:     (*request).mprotect,
 		filter.PkeyMprotect: (*request).mprotect,
 		filter.IoUringSetup: func(q *request) reply { return q.refuse(BlindURing) },
+		filter.IoUringEnter: func(q *request) reply { return q.refuse(BlindURing) }, // of a ring made before
 		filter.IoSetup:      func(q *request) reply { return q.refuse(BlindAIO) },
+		filter.IoSubmit:     func(q *request) reply { return q.refuse(BlindAIO) },
 
 		filter.Umask:     (*request).umask,
 		filter.Execve:    (*request).execve,
 		filter.Execveat:  (*request).execve,
 		filter.Setrlimit: (*request).setrlimit,
 		filter.Prlimit64: (*request).setrlimit,
-		filter.Chroot:    (*request).chroot,
-		filter.PivotRoot: (*request).chroot,
+		filter.Clone3:    (*request).clone3,
 		filter.Bind:      (*request).bind,
+	}
+	for _, c := range []filter.Call{filter.Chroot, filter.PivotRoot, filter.Unshare, filter.Setns, filter.Mount, filter.MoveMount, filter.Clone} {
+		handlers[c] = (*request).changeRoot
 	}
 	addAttributeHandlers()
 }

@@ -6,9 +6,11 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -28,6 +30,8 @@ const (
 	tellEnd       = 2
 	tellMarkBegin = 3 // text: the operation, a zero byte, the arguments
 	tellMarkAck   = 4
+
+	maxTrouble = unix.PathMax + 64 // the room at the address in the sixth argument
 )
 
 // Join puts this process, all its threads and all processes that it will start,
@@ -80,7 +84,11 @@ func Begin(dir string) error {
 	if err != nil {
 		return fmt.Errorf("begin recording: %w", err)
 	}
-	if err := tell(tellBegin, abs); err != nil {
+	trouble, err := tell(tellBegin, abs)
+	if op, path, found := strings.Cut(trouble, "\x00"); found && err != nil {
+		err = &fs.PathError{Op: op, Path: path, Err: err}
+	}
+	if err != nil {
 		return fmt.Errorf("begin recording: %w", err)
 	}
 	return nil
@@ -88,7 +96,7 @@ func Begin(dir string) error {
 
 // End ends the recording that Begin started; the parent gets it from Next.
 func End() error {
-	if err := tell(tellEnd, ""); err != nil {
+	if _, err := tell(tellEnd, ""); err != nil {
 		return fmt.Errorf("end recording: %w", err)
 	}
 	return nil
@@ -100,20 +108,23 @@ func Mark(ack bool, op string, args []byte) error {
 	if ack {
 		what = tellMarkAck
 	}
-	if err := tell(what, op+"\x00"+string(args)); err != nil {
+	if _, err := tell(what, op+"\x00"+string(args)); err != nil {
 		return fmt.Errorf("mark %s: %w", op, err)
 	}
 	return nil
 }
 
-func tell(what uintptr, text string) error {
+// tell returns with an error what the supervisor says about that: what it did to
+// which path, with a zero byte between, or nothing.
+func tell(what uintptr, text string) (trouble string, err error) {
 	buf := append([]byte(text), 0) // never empty
-	_, _, errno := unix.Syscall6(unix.SYS_SETXATTR, 0, what, uintptr(unsafe.Pointer(&buf[0])), uintptr(len(text)), tellMagic, 0)
+	answer := make([]byte, maxTrouble)
+	_, _, errno := unix.Syscall6(unix.SYS_SETXATTR, 0, what, uintptr(unsafe.Pointer(&buf[0])), uintptr(len(text)), tellMagic, uintptr(unsafe.Pointer(&answer[0])))
 	if errno == unix.EINVAL || errno == unix.ENOSYS { // the kernel itself; a recorder that has gone
-		return ErrNotRecorded
+		return "", ErrNotRecorded
 	}
 	if errno != 0 {
-		return errno
+		return strings.TrimRight(string(answer), "\x00"), errno
 	}
-	return nil
+	return "", nil
 }

@@ -21,12 +21,19 @@ func (q *request) mmap() reply {
 		return goOn
 	}
 	defer t.shut()
+	status, errno := statusFlags(t.fd)
+	if errno != 0 {
+		return goOn
+	}
 	if !t.regular() {
+		if t.elsewhere(q.rec) && status&unix.O_ACCMODE == unix.O_RDWR {
+			q.rec.others.mapped(idOf(&t.st))
+		}
 		return goOn
 	}
 	if q.n.args[2]&filter.ProtWrite != 0 {
 		q.rec.note(BlindMap, pathOf(t.fd), q.where())
-	} else if status, errno := statusFlags(t.fd); errno == 0 && status&unix.O_ACCMODE == unix.O_RDWR {
+	} else if status&unix.O_ACCMODE == unix.O_RDWR {
 		q.rec.mapped()
 	}
 	return goOn

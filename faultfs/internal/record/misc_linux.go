@@ -2,7 +2,11 @@
 
 package record
 
-import "golang.org/x/sys/unix"
+import (
+	"golang.org/x/sys/unix"
+
+	"github.com/driftlesskv/driftless/faultfs/internal/record/filter"
+)
 
 // refuse makes calls fail through which operations would go unseen. Programs have
 // other ways then, for old kernels.
@@ -24,25 +28,16 @@ func (q *request) execve() reply {
 	return goOn
 }
 
-// bind notes a socket that gets a name: nothing says what becomes of it.
-func (q *request) bind() reply {
-	const offPath = 2 // in struct sockaddr_un
-	head := q.w.scratch[:offPath+1]
-	if readMemory(q.tid(), q.n.args[1], head) != len(head) || head[0] != unix.AF_UNIX || head[1] != 0 || head[offPath] == 0 {
-		return goOn
-	}
-	p, errno := q.place(cwd, q.n.args[1]+offPath)
-	if errno != 0 {
-		return goOn
-	}
-	defer p.shut()
-	if p.ino != 0 {
-		q.rec.note(BlindUnknown, pathOf(p.dir)+"/"+p.plain(), q.where())
-	}
+// changeRoot notes that paths come to mean something else.
+func (q *request) changeRoot() reply {
+	q.rec.note(BlindRoot, "", q.where())
 	return goOn
 }
 
-func (q *request) chroot() reply {
-	q.rec.note(BlindRoot, "", q.where())
+// clone3 has its flags in memory.
+func (q *request) clone3() reply {
+	if flags, ok := q.number(q.n.args[0]); ok && flags&filter.CloneMounts != 0 {
+		return q.changeRoot()
+	}
 	return goOn
 }

@@ -145,7 +145,12 @@ func (q *request) openNamed(o opening) reply {
 	err := p.stat(&st)
 	kind := st.Mode & unix.S_IFMT // 0: nothing is there
 	switch {
-	case p.ino == 0 && (kind == 0 || o.exclusive()), p.ino == 0 && kind != unix.S_IFLNK && q.rec.lookup(p.dir, &st) == nil:
+	case p.ino == 0 && (kind == 0 || o.exclusive()):
+		return goOn
+	case p.ino == 0 && kind != unix.S_IFLNK && q.rec.lookup(p.dir, &st) == nil:
+		if o.how.Flags&filter.OpenEmpty != 0 {
+			q.changesElsewhere(&target{fd: p.dir, st: st}, 0)
+		}
 		return goOn
 	case err != nil && !errors.Is(err, unix.ENOENT):
 		return q.cannot(errnoOf(err))

@@ -16,6 +16,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/driftlesskv/driftless/faultfs/internal/record"
+	"github.com/driftlesskv/driftless/faultfs/internal/trace"
+	"github.com/driftlesskv/driftless/faultfs/internal/tree"
 )
 
 const at = unix.AT_FDCWD
@@ -118,13 +120,22 @@ func TestMoves(t *testing.T) {
 
 var partMoveDir = part("move of a directory", func(dir string) error {
 	out := filepath.Dir(dir) + "/out"
-	return first(os.MkdirAll(out+"/d/e", 0o755), os.Rename(out+"/d", dir+"/d"))
+	return first(
+		os.MkdirAll(out+"/d/e", 0o755), os.WriteFile(out+"/d/e/x", []byte("x"), 0o644), os.Symlink("x", out+"/d/e/l"), os.Rename(out+"/d", dir+"/d"),
+		os.WriteFile(dir+"/d/e/y", nil, 0o644), os.RemoveAll(dir+"/d/e"), os.WriteFile(dir+"/d/z", nil, 0o644),
+	)
 })
 
+// What a directory brings along is known; whether it was synced is not.
 func TestMoveOfDirectoryIsBlind(t *testing.T) {
 	outer := shm(t)
 	require.NoError(t, first(os.Mkdir(outer+"/in", 0o755), os.Mkdir(outer+"/out", 0o755)))
-	tr := next(t, start(t, partMoveDir, outer+"/in", record.Options{}))
+	tr := run(t, partMoveDir, outer+"/in", record.Options{})
+	made := map[tree.Ino]bool{tree.Root: true}
+	for _, op := range tr.Ops {
+		made[op.Ino] = made[op.Ino] || op.Kind == trace.Mkdir || op.Kind == trace.Create || op.Kind == trace.Tmpfile || op.Kind == trace.Symlink
+		require.True(t, made[op.Ino] && (op.Dir == 0 || made[op.Dir]), show(&op))
+	}
 	require.Len(t, tr.Blind, 1)
 	require.Equal(t, record.BlindMoved, tr.Blind[0].What)
 	require.Equal(t, "d", tr.Blind[0].Path)
@@ -134,6 +145,7 @@ var partRefused = part("refused", func(dir string) error {
 	return first(
 		fails(raw(unix.SYS_IO_URING_SETUP, 4, uintptr(unsafe.Pointer(&someBytes))), unix.ENOSYS),
 		fails(raw(unix.SYS_IO_SETUP, 4, uintptr(unsafe.Pointer(&someBytes))), unix.ENOSYS),
+		fails(raw(unix.SYS_IO_URING_ENTER, 1<<20, 1, 0, 0, 0, 0), unix.ENOSYS), fails(raw(unix.SYS_IO_SUBMIT, 0, 0, 0), unix.ENOSYS),
 		fails(raw(unix.SYS_SETXATTRAT, 0, 0, 0, 0, 0, 0), unix.ENOSYS),
 		fails(raw(1<<30|unix.SYS_WRITE, 1, 0, 0), unix.ENOSYS), // x32
 	)
@@ -142,9 +154,10 @@ var partRefused = part("refused", func(dir string) error {
 func TestRefused(t *testing.T) {
 	tr := run(t, partRefused, shm(t), record.Options{})
 	require.Empty(t, tr.Ops)
-	require.Len(t, tr.Blind, 2)
-	require.Equal(t, record.BlindURing, tr.Blind[0].What)
-	require.Equal(t, record.BlindAIO, tr.Blind[1].What)
+	require.Len(t, tr.Blind, 4)
+	for i, what := range []string{record.BlindURing, record.BlindAIO, record.BlindURing, record.BlindAIO} {
+		require.Equal(t, what, tr.Blind[i].What)
+	}
 	require.Contains(t, tr.Sites[tr.Blind[0].Site].Own().Func, runtimePackage())
 }
 

@@ -15,7 +15,8 @@ import (
 type process struct {
 	tgid    int
 	pidfd   int
-	threads int // how many are in the table; guarded by its mutex
+	alien   bool // it has other credentials than this process
+	threads int  // how many are in the table; guarded by its mutex
 
 	mu    sync.Mutex
 	umask int // -1: not known
@@ -93,7 +94,7 @@ func (p *processes) look(tid int) (*thread, error) {
 		if err != nil {
 			return nil, err
 		}
-		t.proc = &process{tgid: tgid, pidfd: pidfd, umask: statusField(status, "Umask:", 8)}
+		t.proc = &process{tgid: tgid, pidfd: pidfd, alien: otherCredentials(status), umask: statusField(status, "Umask:", 8)}
 	}
 	if t.call, err = unix.Open(dir+"/syscall", unix.O_RDONLY|unix.O_CLOEXEC, 0); err != nil {
 		t.call = -1

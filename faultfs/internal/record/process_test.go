@@ -133,22 +133,15 @@ func TestThreads(t *testing.T) {
 }
 
 var partShell = part("shell", func(dir string) error {
-	cmd := exec.Command("/bin/sh", "-c", `umask 077; echo one >a; echo two >>a; mkdir d && mv a d/b; (cd d; ln -s b l; cat b >c); rm d/l; sync d/c; echo "faultfs: ack put k 1"; echo rest >&2; ulimit -f 0; echo x >>d/b`)
+	cmd := exec.Command("/bin/sh", "-c", `umask 077; echo one >a; echo two >>a; mkdir d && mv a d/b; (cd d; ln -s b l; cat b >c); rm d/l; sync d/c; (echo "faultfs: ack put k 1"; echo "faultfs: ack put k 2" >&3) 3>/dev/full | cat; echo rest >&2; ulimit -f 0; echo x >>d/b`)
 	cmd.Dir = dir
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		return err
-	}
-	if err := cmd.Start(); err != nil {
-		return err
-	}
-	var line string
-	_, err = fmt.Fscanln(out, &line)
-	_ = cmd.Wait() // the limit
-	return first(want(line == "faultfs:", "printed %q (%v)", line, err))
+	cmd.Stdout = os.Stdout
+	_ = cmd.Run() // the limit
+	return nil
 })
 
-// Processes that the program starts are recorded, whatever they run.
+// Processes that the program starts are recorded, whatever they run; a line that is
+// passed on counts once.
 func TestShell(t *testing.T) {
 	tr := run(t, partShell, shm(t), record.Options{MarkLines: true})
 	want := []string{

@@ -26,12 +26,19 @@ const Backend = "seccomp"
 const (
 	BlindMap     = "writable shared map"      // stores through it are not seen
 	BlindURing   = "io_uring refused"         // the program got ENOSYS and may behave differently
-	BlindAIO     = "aio refused"              // likewise, for io_setup
-	BlindRoot    = "changed root"             // paths of the process mean something else now
+	BlindAIO     = "aio refused"              // likewise, for io_setup and io_submit
+	BlindRoot    = "changed root"             // paths of the process mean something else now: a root, a mount
 	BlindUnknown = "file of unknown origin"   // it was made by a call that is not recorded
 	BlindMoved   = "directory from elsewhere" // it was renamed into the watched directory
 	BlindContent = "unreadable file"          // what was copied into it is not known
 	BlindProcess = "unreadable process"       // its calls were not seen
+
+	// BlindElsewhere: a file got a name in the watched directory that had not been
+	// seen to be written or synced; it counts as synced.
+	BlindElsewhere = "file from elsewhere: whether it was synced is not known"
+
+	// BlindCredentials: a process runs as another user or group than the recorder.
+	BlindCredentials = "other credentials: operations are done with those of the recorder"
 )
 
 // Options are what the program is recorded with. The zero value records only.
@@ -43,7 +50,9 @@ type Options struct {
 
 	// MarkLines takes the lines "faultfs: begin NAME ARGS..." and "faultfs: ack
 	// NAME ARGS..." that the program writes to its standard output or error as
-	// marks. Their arguments, split at spaces, become a JSON array of strings.
+	// marks. Their arguments, split at spaces, become a JSON array of strings. A line
+	// counts when it is written to what was the standard output or error of the
+	// process that joined, by any process: in a pipeline, where it arrives.
 	MarkLines bool
 }
 

@@ -3,6 +3,7 @@
 package record
 
 import (
+	"errors"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -17,10 +18,11 @@ import (
 
 // recording is what is known between a Begin and its End.
 type recording struct {
-	dir   string
-	dev   uint64 // of the file system that dir is on
-	base  *tree.Tree
-	sites *sites
+	dir    string
+	dev    uint64 // of the file system that dir is on
+	memory bool   // that is a tmpfs
+	base   *tree.Tree
+	sites  *sites
 
 	// names serialises the operations on names, so that the trace has the order of
 	// their effects. It is taken before the mutex of an inode.
@@ -39,6 +41,8 @@ type recording struct {
 	inodes map[tree.FileID]*inode
 	last   tree.Ino
 	maps   bool // there is a shared map that mprotect can make writable
+
+	others others // what is known of files elsewhere
 }
 
 // inode is one below the watched directory, or one that was there.
@@ -60,10 +64,11 @@ func newRecording(dir string) (*recording, error) {
 		return nil, err
 	}
 	var st unix.Stat_t
-	if err := unix.Stat(dir, &st); err != nil {
+	var fs unix.Statfs_t
+	if err := errors.Join(unix.Stat(dir, &st), unix.Statfs(dir, &fs)); err != nil {
 		return nil, err
 	}
-	r := &recording{dir: dir, dev: st.Dev, base: base, sites: newSites(), inodes: make(map[tree.FileID]*inode, len(ids)), last: base.Last()}
+	r := &recording{dir: dir, dev: st.Dev, memory: fs.Type == unix.TMPFS_MAGIC, base: base, sites: newSites(), inodes: make(map[tree.FileID]*inode, len(ids)), last: base.Last()}
 	for id, ino := range ids {
 		r.inodes[id] = &inode{ino: ino}
 	}
@@ -162,6 +167,14 @@ func (r *recording) add(op trace.Op) {
 	r.ops = append(r.ops, op)
 }
 
+// during calls f, which may call add, unless it is too late.
+func (r *recording) during(f func()) {
+	if r.enter() {
+		defer r.busy.Done()
+		f()
+	}
+}
+
 // mark puts a mark into the trace.
 func (r *recording) mark(m trace.Mark) {
 	r.mu.Lock()
@@ -186,8 +199,6 @@ func (r *recording) note(what, path string, site int) {
 		r.blind = append(r.blind, b)
 	}
 }
-
-// mapped notes that there is a shared map of a watched file that can become
 
 // mapped notes that there is a shared map of a watched file that mprotect can make
 // writable.

@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/driftlesskv/driftless/faultfs/internal/trace"
+	"github.com/driftlesskv/driftless/faultfs/internal/tree"
 )
 
 func (q *request) rename(fromfd int, from uint64, tofd int, to uint64, flags int) reply {
@@ -54,6 +55,12 @@ type move struct {
 
 func (m *move) exchange() bool { return m.flags&unix.RENAME_EXCHANGE != 0 }
 
+// refused reports whether the flags forbid it, as there is something at the new name
+// or nothing.
+func (m *move) refused(over bool) bool {
+	return over && m.flags&unix.RENAME_NOREPLACE != 0 || !over && m.exchange()
+}
+
 func (m *move) do() syscall.Errno {
 	return errnoOf(retry(func() error {
 		return unix.Renameat2(m.old.dir, m.old.name, m.new.dir, m.new.name, uint(m.flags))
@@ -97,13 +104,21 @@ func (q *request) whiteout(m move, by *trace.Op) {
 func (q *request) moveIn(m move) reply {
 	op := trace.Op{Kind: trace.Create, Dir: m.new.ino, Name: m.new.plain(), Mode: uint32(m.from.Mode)}
 	over := q.entry(m.new, &m.to)
-	replaces := over != 0 && m.flags&unix.RENAME_NOREPLACE == 0
-	if replaces {
+	refused := m.refused(over != 0)
+	replaces := over != 0 && !refused
+	var came tree.Ino
+	if !refused {
+		came = q.bringFrom(m.old, m.new)
+	}
+	switch {
+	case replaces:
 		op.Kind, op.Ino = trace.Unlink, over
 		if m.to.Mode&unix.S_IFMT == unix.S_IFDIR {
 			op.Kind = trace.Rmdir
 		}
-	} else {
+	case came != 0:
+		op.Kind, op.Ino = trace.Link, came
+	default:
 		op.Ino = q.rec.number()
 	}
 	return q.do(&op, func(Fault) syscall.Errno {
@@ -112,14 +127,14 @@ func (q *request) moveIn(m move) reply {
 			return errno
 		}
 		if !replaces {
-			q.adopt(&op, m.new)
-			q.adoptContent(&op, m.new)
+			q.arrived(&op, m.new)
+			q.adoptBelow(&op, m.new, false)
 			return 0
 		}
 		if !m.exchange() {
 			q.replaced(m)
 		}
-		q.adoptAlso(&op, m.new)
+		q.adoptAlso(&op, m.new, came, false)
 		return 0
 	})
 }
@@ -131,6 +146,10 @@ func (q *request) moveOut(m move) reply {
 	if m.from.Mode&unix.S_IFMT == unix.S_IFDIR {
 		op.Kind = trace.Rmdir
 	}
+	var came tree.Ino
+	if m.exchange() && op.Ino != 0 && m.to.Ino != 0 {
+		came = q.bringFrom(m.new, m.old)
+	}
 	return q.do(&op, func(Fault) syscall.Errno {
 		errno := m.do()
 		if errno != 0 {
@@ -138,7 +157,7 @@ func (q *request) moveOut(m move) reply {
 		}
 		switch {
 		case m.exchange():
-			q.adoptAlso(&op, m.old)
+			q.adoptAlso(&op, m.old, came, false)
 		case m.flags&unix.RENAME_WHITEOUT != 0:
 			q.whiteout(m, &op)
 		}

@@ -51,11 +51,23 @@ func (q *request) dup(fd int) (int, syscall.Errno) {
 	return int(n), 0
 }
 
+// mayBlock lets others be served by somebody else, because this call waits for a
+// medium. In memory there is none to wait for, and waking another thread is what
+// costs most.
+func (q *request) mayBlock() {
+	if !q.rec.memory {
+		q.w.follow()
+	}
+}
+
 // do records op and does it, unless a fault is to hit it. Its order among others of
 // the same inode or of names is that of its Start: the caller holds the lock.
 // perform may complete op, and sets q.val if the result is not 0.
 func (q *request) do(op *trace.Op, perform func(f Fault) syscall.Errno) reply {
 	op.PID, op.Site = q.t.proc.tgid, q.where()
+	if q.t.proc.alien {
+		q.rec.note(BlindCredentials, "", op.Site)
+	}
 	at := q.rec.start(op)
 	f := q.fault(op)
 	if f.Delay > 0 {

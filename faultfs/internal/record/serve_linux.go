@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/driftlesskv/driftless/faultfs/internal/tree"
 )
 
 // run serves the program until it and its descendants are gone.
@@ -87,6 +89,7 @@ func (s *Session) fetch(pid int) (int, error) {
 		if fd, found := findListener(pid); found {
 			listener, err := unix.PidfdGetfd(pidfd, fd, 0)
 			if err == nil {
+				s.outputs = outputsOf(pid)
 				return listener, nil
 			}
 			if !errors.Is(err, unix.EBADF) && !errors.Is(err, unix.ESRCH) {
@@ -99,6 +102,18 @@ func (s *Session) fetch(pid int) (int, error) {
 		}
 		time.Sleep(fetchPause)
 	}
+}
+
+// outputsOf returns what the standard output and error of a process are.
+func outputsOf(pid int) []tree.FileID {
+	var ids []tree.FileID
+	for _, fd := range []int{1, 2} {
+		var st unix.Stat_t
+		if unix.Stat(fmt.Sprintf("/proc/%d/fd/%d", pid, fd), &st) == nil {
+			ids = append(ids, idOf(&st))
+		}
+	}
+	return ids
 }
 
 // findListener looks for a seccomp listener among the descriptors of a process.

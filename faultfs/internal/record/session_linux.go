@@ -19,6 +19,7 @@ import (
 
 	"github.com/driftlesskv/driftless/faultfs/internal/record/filter"
 	"github.com/driftlesskv/driftless/faultfs/internal/trace"
+	"github.com/driftlesskv/driftless/faultfs/internal/tree"
 )
 
 // Session is a program that runs under a recorder. Its methods may be called from
@@ -43,6 +44,7 @@ type Session struct {
 	finishing sync.Mutex                // keeps finished recordings in order
 	injecting sync.Mutex                // serialises o.Inject
 	lines     lines
+	outputs   []tree.FileID // standard output and error of the process that joined
 
 	gone     chan struct{} // closed when nobody is left to serve
 	over     chan struct{} // closed when everything is released

@@ -4,12 +4,12 @@ package record_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -133,11 +133,19 @@ var partSites = part("sites", func(dir string) error {
 		return err
 	}
 	defer func() { _ = f.Close() }()
+	line := 0
 	for range 10 {
+		line = here() + 1
 		err = first(err, inlined(f))
 	}
-	return first(err, f.Sync(), deep(f, 40))
+	return first(err, f.Sync(), deep(f, 40), record.Mark(false, "line", fmt.Append(nil, line)))
 })
+
+// here returns the line of its caller.
+func here() int {
+	_, _, line, _ := runtime.Caller(1)
+	return line
+}
 
 // inlined is a frame that the compiler folds into its caller.
 func inlined(f *os.File) error { _, err := f.WriteString("x"); return err }
@@ -167,28 +175,15 @@ func TestSites(t *testing.T) {
 		}
 	}
 	require.Len(t, sites, 4)
-	require.Len(t, tr.Sites, 5)
+	require.Len(t, tr.Sites, 6, "with that of the mark")
 	write := tr.Sites[tr.Ops[1].Site]
 	require.True(t, strings.HasSuffix(write.Own().Func, ".inlined"), "%v", write)
-	require.Equal(t, lineOf(t, "func inlined("), write.Own().Line)
 	var lines []int
 	for _, f := range write.Frames {
 		if strings.Contains(f.Func, "record_test.init") {
 			lines = append(lines, f.Line)
 		}
 	}
-	require.Equal(t, []int{lineOf(t, "first(err, inlined(f))")}, lines, "%v", write)
+	require.Equal(t, string(tr.Marks[0].Args), fmt.Sprint(lines[0]), "%v", write)
 	require.True(t, strings.HasSuffix(tr.Sites[tr.Ops[12].Site].Own().Func, ".deep"))
-}
-
-// lineOf returns the line of this file that holds text first.
-func lineOf(t *testing.T, text string) int {
-	src, err := os.ReadFile("session_test.go")
-	if errors.Is(err, os.ErrNotExist) {
-		t.Skip("the sources are not here")
-	}
-	require.NoError(t, err)
-	before, _, found := strings.Cut(string(src), text)
-	require.True(t, found)
-	return 1 + strings.Count(before, "\n")
 }

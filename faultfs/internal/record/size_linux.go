@@ -31,6 +31,7 @@ func (q *request) truncate(t *target, errno syscall.Errno) reply {
 	defer t.shut()
 	size := int64(q.n.args[1])
 	if !t.regular() || size < 0 {
+		q.changesElsewhere(t, 0)
 		return goOn
 	}
 	if q.fileSize(0, size) < size {
@@ -38,7 +39,7 @@ func (q *request) truncate(t *target, errno syscall.Errno) reply {
 	}
 	q.lock(&t.inode.mu)
 	defer t.inode.mu.Unlock()
-	q.w.follow()
+	q.mayBlock()
 	op := trace.Op{Kind: trace.Truncate, Ino: t.inode.ino, Len: size}
 	return q.do(&op, func(Fault) syscall.Errno {
 		defer q.modeChanged(t, &op)
@@ -57,6 +58,7 @@ func (q *request) fallocate() reply {
 	defer t.shut()
 	mode, off, size := q.flags(1), int64(q.n.args[2]), int64(q.n.args[3])
 	if !t.regular() || off < 0 || size <= 0 || off+size < 0 {
+		q.changesElsewhere(t, 0)
 		return goOn
 	}
 	if q.fileSize(off, size) < size {
@@ -64,7 +66,7 @@ func (q *request) fallocate() reply {
 	}
 	q.lock(&t.inode.mu)
 	defer t.inode.mu.Unlock()
-	q.w.follow()
+	q.mayBlock()
 	if err := unix.Fstat(t.fd, &t.st); err != nil {
 		return fail(errnoOf(err))
 	}

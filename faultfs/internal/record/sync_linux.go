@@ -21,17 +21,12 @@ func (q *request) fsync(d trace.Durability) reply {
 	}
 	defer t.shut()
 	if t.inode == nil {
-		return goOn
+		return q.fsyncElsewhere(t, d)
 	}
-	q.w.follow()
+	q.mayBlock()
 	op := trace.Op{Kind: trace.Fsync, Ino: t.inode.ino, Sync: d}
 	return q.do(&op, func(Fault) syscall.Errno {
-		return errnoOf(retry(func() error {
-			if d == trace.SyncData {
-				return unix.Fdatasync(t.fd)
-			}
-			return unix.Fsync(t.fd)
-		}))
+		return syncFile(t.fd, d)
 	})
 }
 
@@ -44,7 +39,7 @@ func (q *request) syncRange() reply {
 	if !t.regular() {
 		return goOn
 	}
-	q.w.follow()
+	q.mayBlock()
 	off, size := int64(q.n.args[1]), int64(q.n.args[2])
 	op := trace.Op{Kind: trace.SyncRange, Ino: t.inode.ino, Off: off, Len: size}
 	return q.do(&op, func(Fault) syscall.Errno {
@@ -61,18 +56,25 @@ func (q *request) syncfs() reply {
 	if t.st.Dev != q.rec.dev {
 		return goOn
 	}
-	q.w.follow()
+	q.mayBlock()
 	op := trace.Op{Kind: trace.Syncfs, Sync: trace.SyncFull}
 	return q.do(&op, func(Fault) syscall.Errno {
-		return errnoOf(retry(func() error { return unix.Syncfs(t.fd) }))
+		began := q.rec.others.begin()
+		errno := errnoOf(retry(func() error { return unix.Syncfs(t.fd) }))
+		if errno == 0 {
+			q.rec.others.allSynced(began)
+		}
+		return errno
 	})
 }
 
 func (q *request) sync() reply {
-	q.w.follow()
+	q.mayBlock()
 	op := trace.Op{Kind: trace.Syncfs, Sync: trace.SyncFull}
 	r := q.do(&op, func(Fault) syscall.Errno {
+		began := q.rec.others.begin()
 		unix.Sync()
+		q.rec.others.allSynced(began)
 		return 0
 	})
 	r.errno = 0 // sync cannot fail
@@ -101,7 +103,7 @@ func (q *request) msync() reply {
 			watched, places = append(watched, t), append(places, m)
 		}
 	}
-	q.w.follow()
+	q.mayBlock()
 	for i, t := range watched {
 		m := places[i]
 		first, last := max(from, m.from), min(to, m.to)

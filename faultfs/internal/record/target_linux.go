@@ -77,6 +77,12 @@ func (q *request) target(fd int) (*target, syscall.Errno) {
 	return t, 0
 }
 
+// elsewhere reports whether it is a regular file that is not watched and could be
+// moved into the watched directory.
+func (t *target) elsewhere(r *recording) bool {
+	return t.inode == nil && t.st.Dev == r.dev && t.st.Mode&unix.S_IFMT == unix.S_IFREG
+}
+
 // regular reports whether it is a watched regular file.
 func (t *target) regular() bool {
 	return t.inode != nil && t.st.Mode&unix.S_IFMT == unix.S_IFREG
@@ -92,11 +98,15 @@ func (q *request) entry(p *place, st *unix.Stat_t) tree.Ino {
 	if n := q.rec.at(st); n != nil {
 		return n.ino
 	}
-	// Something that came by a call that we do not serve, such as bind.
-	ino := q.rec.number()
-	q.rec.bind(ino, st, false)
-	q.rec.note(BlindUnknown, pathOf(p.dir)+"/"+p.plain(), q.where())
-	return ino
+	// Something that came by a call that we do not serve. It must have come into
+	// being in the trace before an operation can be about it.
+	by := trace.Op{PID: q.t.proc.tgid, Site: q.where()}
+	q.rec.note(BlindUnknown, pathOf(p.dir)+"/"+p.plain(), by.Site)
+	q.rec.during(func() { q.adoptAlso(&by, p, 0, true) })
+	if n := q.rec.at(st); n != nil {
+		return n.ino
+	}
+	return 0 // it has gone, or the recording has ended
 }
 
 // made completes op, which made an inode at p.

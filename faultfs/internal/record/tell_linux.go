@@ -5,6 +5,9 @@ package record
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
+	"io/fs"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -46,12 +49,21 @@ func (q *request) begin(dir string) reply {
 	}
 	rec, err := newRecording(dir)
 	if err != nil {
+		q.explain(err)
 		return fail(errnoOf(err))
 	}
 	q.rec = rec
 	q.mappedBefore()
 	q.w.s.rec.Store(rec)
 	return reply{}
+}
+
+// explain tells the program which path err is about.
+func (q *request) explain(err error) {
+	var about *fs.PathError
+	if errors.As(err, &about) && len(about.Op)+1+len(about.Path) < maxTrouble {
+		writeMemory(q.tid(), q.n.args[5], []byte(about.Op+"\x00"+about.Path))
+	}
 }
 
 // end closes the recording; what is left to do with it is done once the program
@@ -90,12 +102,13 @@ type lines struct {
 // maxLine is how long a line that is a mark may be.
 const maxLine = 1 << 16
 
-// takeLines looks for marks in what is written to standard output or error.
-func (q *request) takeLines(w writing) {
-	fd := q.fd(0)
-	if !q.w.s.o.MarkLines || fd != 1 && fd != 2 {
+// takeLines looks for marks in what is written to t, if that is the standard output
+// or error of the process that joined.
+func (q *request) takeLines(t *target, w writing) {
+	if !q.w.s.o.MarkLines || !slices.Contains(q.w.s.outputs, idOf(&t.st)) {
 		return
 	}
+	fd := q.fd(0)
 	var data []byte
 	var errno syscall.Errno
 	if data, errno = q.data(w, false); errno != 0 {

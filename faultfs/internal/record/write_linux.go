@@ -38,7 +38,8 @@ func (q *request) write(w writing) reply {
 	}
 	defer t.shut()
 	if !t.regular() {
-		q.takeLines(w)
+		q.changesElsewhere(t, w.flags)
+		q.takeLines(t, w)
 		return goOn
 	}
 	q.lock(&t.inode.mu)
@@ -56,7 +57,7 @@ func (q *request) write(w writing) reply {
 	}
 	op := trace.Op{Kind: trace.Write, Ino: t.inode.ino, Sync: durability(status, w.flags)}
 	if op.Sync != trace.SyncNone {
-		q.w.follow()
+		q.mayBlock()
 	}
 	where, errno := q.offset(t, w, status, &op)
 	if errno != 0 {

@@ -78,6 +78,14 @@ const (
 	Chroot
 	PivotRoot
 	Bind
+	IoUringEnter
+	IoSubmit
+	Unshare
+	Setns
+	Mount
+	MoveMount
+	Clone
+	Clone3
 	Calls // how many there are
 )
 
@@ -102,6 +110,8 @@ var Names = [Calls]string{
 	IoUringSetup: "io_uring_setup", IoSetup: "io_setup",
 	Umask: "umask", Execve: "execve", Execveat: "execveat", Setrlimit: "setrlimit", Prlimit64: "prlimit64",
 	Chroot: "chroot", PivotRoot: "pivot_root", Bind: "bind",
+	IoUringEnter: "io_uring_enter", IoSubmit: "io_submit",
+	Unshare: "unshare", Setns: "setns", Mount: "mount", MoveMount: "move_mount", Clone: "clone", Clone3: "clone3",
 }
 
 // String returns the kernel's name of c.

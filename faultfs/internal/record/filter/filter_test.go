@@ -126,6 +126,11 @@ var conditions = []struct {
 	{filter.PkeyMprotect, [6]uint64{2: 2}, true},
 	{filter.Msync, [6]uint64{2: 1}, false},
 	{filter.Msync, [6]uint64{2: 4}, true},
+	{filter.Unshare, [6]uint64{0: 0x200}, false},
+	{filter.Unshare, [6]uint64{0: 0x20000}, true},
+	{filter.Unshare, [6]uint64{0: 0x10000000}, true},
+	{filter.Clone, [6]uint64{0: 0x3d0f00}, false}, // a thread
+	{filter.Clone, [6]uint64{0: 0x20011}, true},
 	{filter.Prlimit64, [6]uint64{3: 0x7ffc12345678}, false},
 	{filter.Prlimit64, [6]uint64{2: 0x7ffc12345678}, true},
 	{filter.Ioctl, [6]uint64{1: 0x5401}, false},

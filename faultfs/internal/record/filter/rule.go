@@ -13,6 +13,9 @@ const (
 	MapAnon     = 0x20
 	MsyncSync   = 0x4
 
+	CloneMounts = 0x20000    // CLONE_NEWNS
+	CloneUsers  = 0x10000000 // CLONE_NEWUSER
+
 	CloneFile  = 0x40049409 // FICLONE
 	CloneRange = 0x4020940d // FICLONERANGE
 )
@@ -50,6 +53,8 @@ var special = map[Call]rule{
 	PkeyMprotect:  {conds: []cond{{arg: 2, set: ProtWrite}}},
 	Msync:         {conds: []cond{{arg: 2, set: MsyncSync}}},
 	Ioctl:         {conds: []cond{{arg: 1, oneOf: []uint32{CloneFile, CloneRange}}}},
+	Unshare:       {conds: []cond{{arg: 0, set: CloneMounts | CloneUsers}}},
+	Clone:         {conds: []cond{{arg: 0, set: CloneMounts}}},
 	Prlimit64:     {conds: []cond{{arg: 2, set: math.MaxUint32}}}, // a pointer to new limits, not nil
 	Setxattrat:    {do: refuse},                                   // too new for any program to do without the older ones
 	Removexattrat: {do: refuse},

@@ -59,5 +59,13 @@ var ARM64 = Table{
 		Chroot:        51,
 		Bind:          200,
 		PivotRoot:     41,
+		IoUringEnter:  426,
+		IoSubmit:      2,
+		Unshare:       97,
+		Setns:         268,
+		Mount:         40,
+		MoveMount:     429,
+		Clone:         220,
+		Clone3:        435,
 	},
 }

@@ -80,5 +80,13 @@ var AMD64 = Table{
 		Chroot:        161,
 		Bind:          49,
 		PivotRoot:     155,
+		IoUringEnter:  426,
+		IoSubmit:      209,
+		Unshare:       272,
+		Setns:         308,
+		Mount:         165,
+		MoveMount:     429,
+		Clone:         56,
+		Clone3:        435,
 	},
 }
