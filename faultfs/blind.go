@@ -3,6 +3,7 @@ package faultfs
 import (
 	"fmt"
 	"path"
+	"slices"
 
 	"github.com/driftlesskv/driftless/faultfs/internal/record"
 	"github.com/driftlesskv/driftless/faultfs/internal/trace"
@@ -62,8 +63,12 @@ func (c *config) accepts(b trace.BlindSpot) string {
 	return ""
 }
 
-// covers reports whether a is about b: stores through a map of a file that matches.
+// ofFiles are the blind spots that are about one file. Those about a process could
+// be about any.
+var ofFiles = []string{record.BlindMap, record.BlindElsewhere, record.BlindMoved, record.BlindUnknown}
+
+// covers reports whether a is about b: one of ofFiles whose path matches.
 func (a acceptedBlind) covers(b trace.BlindSpot) bool {
 	ok, err := path.Match(a.pattern, b.Path)
-	return ok && err == nil && b.What == record.BlindMap
+	return ok && err == nil && slices.Contains(ofFiles, b.What)
 }

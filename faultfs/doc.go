@@ -96,6 +96,21 @@
 // power cuts of each such run: an error that the program did not return must not
 // have cost anything that it acknowledged.
 //
+// # Limits
+//
+//   - Setup is not recorded: what changes files during Work has to be started by Work.
+//     At its end the files are compared with what was recorded.
+//   - Paths in files, and symlinks, that are absolute and lead into the directory
+//     lead nowhere in a state, which is in a directory of its own.
+//   - TMPDIR is another directory in the copies of the test binary, and -test.short is
+//     the only flag of go test that they get. What runs in them counts for no
+//     coverage profile. A data race in them is reported as their end.
+//   - Set-user-id programs have no effect under a recorder, and what a process does
+//     with other credentials is done with those of the recorder; that is reported.
+//   - A file that is renamed into the directory from elsewhere over another is taken
+//     for two operations.
+//   - Failures are kept in the directory for temporary files, for their replay.
+//
 // # Programs that are not in Go
 //
 // The command powercut does the same for a shell script or any other program:

@@ -15,19 +15,19 @@ type Kind uint32
 // The kinds of operations that a [Fault] can hit. Each stands for all system calls
 // that do it.
 const (
-	Write     Kind = 1 << trace.Write    // write, pwrite, writev, copy_file_range, sendfile, FICLONE ...
-	Truncate  Kind = 1 << trace.Truncate // truncate, ftruncate
-	Fallocate Kind = 1<<trace.Fallocate | 1<<trace.Punch
+	Write     Kind = 1 << trace.Write                                    // write, pwrite, writev, copy_file_range, sendfile, FICLONE ...
+	Truncate  Kind = 1 << trace.Truncate                                 // truncate, ftruncate
+	Fallocate Kind = 1<<trace.Fallocate | 1<<trace.Punch                 // fallocate, in all its modes
 	Create    Kind = 1<<trace.Create | 1<<trace.Tmpfile | 1<<trace.Mknod // open that makes a file
 	Mkdir     Kind = 1 << trace.Mkdir
 	Symlink   Kind = 1 << trace.Symlink
-	Link      Kind = 1 << trace.Link
+	Link      Kind = 1 << trace.Link // also a file that is renamed in from elsewhere
 	Unlink    Kind = 1 << trace.Unlink
 	Rmdir     Kind = 1 << trace.Rmdir
 	Rename    Kind = 1 << trace.Rename
-	Chmod     Kind = 1<<trace.Chmod | 1<<trace.Chown
+	Chmod     Kind = 1<<trace.Chmod | 1<<trace.Chown // modes and owners
 	Utimes    Kind = 1 << trace.Utimes
-	Xattr     Kind = 1<<trace.Setxattr | 1<<trace.Removexattr
+	Xattr     Kind = 1<<trace.Setxattr | 1<<trace.Removexattr             // extended attributes
 	Fsync     Kind = 1<<trace.Fsync | 1<<trace.Msync | 1<<trace.SyncRange // fsync, fdatasync, msync, sync_file_range
 	Syncfs    Kind = 1 << trace.Syncfs                                    // syncfs, sync
 	Any       Kind = math.MaxUint32                                       // all of them

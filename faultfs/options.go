@@ -94,9 +94,11 @@ func In(dir string) Option {
 	return optionFunc(func(c *config) { c.dir = dir })
 }
 
-// AcceptBlind accepts that stores through writable shared maps of the files that
-// match pattern (see [path.Match]; relative to the directory) are not seen, for
-// the reason given. Nothing else that is not seen can be accepted. Without it such a map fails the test.
+// AcceptBlind accepts what is not seen of the files that match pattern (see
+// [path.Match]; relative to the directory), for the reason given: stores through
+// writable shared maps, and what became of a file before it was moved into the
+// directory. Without it that fails the test. What is not seen of a whole process
+// cannot be accepted.
 func AcceptBlind(pattern, reason string) Option {
 	return optionFunc(func(c *config) { c.blind = append(c.blind, acceptedBlind{pattern, reason}) })
 }

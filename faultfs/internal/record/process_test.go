@@ -186,7 +186,7 @@ func TestExec(t *testing.T) {
 }
 
 var partDaemon = part("daemon", func(dir string) error {
-	cmd := exec.Command("/bin/sh", "-c", "while :; do echo x >>f; done")
+	cmd := exec.Command("/bin/sh", "-c", "for i in $(seq 100000); do echo x >>f; done") // it ends even if nobody kills it
 	cmd.Dir = dir
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	return cmd.Start()
@@ -217,6 +217,7 @@ func TestKillOfDaemon(t *testing.T) {
 	dir := shm(t)
 	s, err := record.Start(command(t, partDaemon, dir), record.Options{})
 	require.NoError(t, err)
+	t.Cleanup(s.Kill)
 	require.NoError(t, s.Wait())
 	require.Eventually(t, func() bool { _, err := os.Stat(dir + "/f"); return err == nil }, 5*time.Second, time.Millisecond)
 	began := time.Now()
