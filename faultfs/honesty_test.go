@@ -15,13 +15,14 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/driftlesskv/driftless/faultfs"
+	"github.com/driftlesskv/driftless/faultfs/internal/capture"
 )
 
 // What a test does wrong itself must not look like a proof.
 
 func TestErrorfCounts(t *testing.T) {
 	t.Run("verify", func(t *testing.T) {
-		s := spied(t, func(tb faultfs.TB) {
+		s := capture.Run(t, func(tb faultfs.TB) {
 			faultfs.Run(tb, faultfs.Test{Work: save{}.five, Verify: func(s *faultfs.State) error {
 				if err := verify(s); err == nil {
 					t.Errorf("all is lost")
@@ -29,18 +30,18 @@ func TestErrorfCounts(t *testing.T) {
 				return nil
 			}}, faultfs.Models(faultfs.Ext4))
 		})
-		require.Contains(t, s.said(), "failed by Errorf")
-		require.Contains(t, s.said(), "all is lost")
+		require.Contains(t, s.Errors(), "failed by Errorf")
+		require.Contains(t, s.Errors(), "all is lost")
 	})
 	t.Run("work", func(t *testing.T) {
-		s := spied(t, func(tb faultfs.TB) {
+		s := capture.Run(t, func(tb faultfs.TB) {
 			faultfs.Run(tb, faultfs.Test{Work: func(w *faultfs.W) error {
 				t.Errorf("no luck")
 				return save{}.five(w)
 			}, Verify: verify})
 		})
-		require.Contains(t, s.said(), "failed by Errorf")
-		require.Contains(t, s.said(), "no luck")
+		require.Contains(t, s.Errors(), "failed by Errorf")
+		require.Contains(t, s.Errors(), "no luck")
 	})
 }
 
@@ -65,26 +66,26 @@ func TestBlindSpotsFail(t *testing.T) {
 	nothing := func(*faultfs.State) error { return nil }
 	work := func(w *faultfs.W) error { return mapped(w.Dir()) }
 	t.Run("in work", func(t *testing.T) {
-		s := spied(t, func(tb faultfs.TB) { faultfs.Run(tb, faultfs.Test{Work: work, Verify: nothing}) })
-		require.Contains(t, s.said(), "writable shared map: map")
+		s := capture.Run(t, func(tb faultfs.TB) { faultfs.Run(tb, faultfs.Test{Work: work, Verify: nothing}) })
+		require.Contains(t, s.Errors(), "writable shared map: map")
 	})
 	t.Run("accepted", func(t *testing.T) {
 		faultfs.Run(t, faultfs.Test{Work: work, Verify: nothing}, faultfs.AcceptBlind("map", "a cache"))
 	})
 	t.Run("of another name", func(t *testing.T) {
-		s := spied(t, func(tb faultfs.TB) {
+		s := capture.Run(t, func(tb faultfs.TB) {
 			faultfs.Run(tb, faultfs.Test{Work: work, Verify: nothing}, faultfs.AcceptBlind("*.map", "a cache"))
 		})
-		require.Contains(t, s.said(), "writable shared map: map")
+		require.Contains(t, s.Errors(), "writable shared map: map")
 	})
 	t.Run("in recovery", func(t *testing.T) {
-		s := spied(t, func(tb faultfs.TB) {
+		s := capture.Run(t, func(tb faultfs.TB) {
 			faultfs.Run(tb, faultfs.Test{Work: save{}.five, Recover: mapped, Verify: nothing}, faultfs.Nested(1))
 		})
-		require.Contains(t, s.said(), "blind spot in Recover: writable shared map: map")
+		require.Contains(t, s.Errors(), "blind spot in Recover: writable shared map: map")
 	})
 	t.Run("a process of setup", func(t *testing.T) {
-		s := spied(t, func(tb faultfs.TB) {
+		s := capture.Run(t, func(tb faultfs.TB) {
 			faultfs.Run(tb, faultfs.Test{
 				Setup: func(dir string) error {
 					return exec.Command("sh", "-c", "(sleep 0.3; echo x >"+filepath.Join(dir, "unseen")+") >/dev/null 2>&1 &").Run()
@@ -96,19 +97,19 @@ func TestBlindSpotsFail(t *testing.T) {
 				Verify: verify,
 			})
 		})
-		require.Contains(t, s.said(), "unseen: added")
+		require.Contains(t, s.Errors(), "unseen: added")
 	})
 }
 
 func TestSweepBelievesNoOldError(t *testing.T) {
-	s := spied(t, func(tb faultfs.TB) {
+	s := capture.Run(t, func(tb faultfs.TB) {
 		faultfs.Sweep(tb, faultfs.Test{Work: func(w *faultfs.W) error {
 			w.Surfaced(syscall.EIO) // of something else, before
 			_ = syncDir(w.Dir())
 			return nil
 		}, Verify: verifyRetries}, faultfs.Fail(faultfs.Fsync, syscall.EIO))
 	})
-	require.Contains(t, s.said(), "surfaced nowhere")
+	require.Contains(t, s.Errors(), "surfaced nowhere")
 }
 
 func TestSweepOfAProgramThatExits(t *testing.T) {
@@ -124,18 +125,18 @@ func TestSweepOfAProgramThatExits(t *testing.T) {
 func TestSweepRefuses(t *testing.T) {
 	for _, f := range []faultfs.Fault{faultfs.Fail(faultfs.Fsync, 0), faultfs.Fail(0, syscall.EIO), faultfs.Slow(faultfs.Any, 0)} {
 		t.Run(f.String(), func(t *testing.T) {
-			s := spied(t, func(tb faultfs.TB) { faultfs.Sweep(tb, faultfs.Test{Work: save{}.five, Verify: verify}, f) })
-			require.Contains(t, s.said(), "nothing goes wrong")
+			s := capture.Run(t, func(tb faultfs.TB) { faultfs.Sweep(tb, faultfs.Test{Work: save{}.five, Verify: verify}, f) })
+			require.Contains(t, s.Errors(), "nothing goes wrong")
 		})
 	}
 }
 
 func TestMaskedTakesWholeNames(t *testing.T) {
-	s := spied(t, func(tb faultfs.TB) {
+	s := capture.Run(t, func(tb faultfs.TB) {
 		faultfs.Sweep(tb, faultfs.Test{Work: func(w *faultfs.W) error { _ = syncDir(w.Dir()); return nil }, Verify: verifyRetries},
 			faultfs.Fail(faultfs.Fsync, syscall.EIO), faultfs.Masked("Dir", syscall.EIO, "a part of a word"))
 	})
-	require.Contains(t, s.said(), "surfaced nowhere")
+	require.Contains(t, s.Errors(), "surfaced nowhere")
 }
 
 func TestBudgetSaysWhatItLeftOut(t *testing.T) {
@@ -150,7 +151,7 @@ func TestBudgetSaysWhatItLeftOut(t *testing.T) {
 // test.
 func TestVerifyLeavesAProcess(t *testing.T) {
 	begun := time.Now()
-	s := spied(t, func(tb faultfs.TB) {
+	s := capture.Run(t, func(tb faultfs.TB) {
 		faultfs.Run(tb, faultfs.Test{Work: save{}.five, Verify: func(*faultfs.State) error {
 			cmd := exec.Command("sleep", "20")
 			cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
@@ -162,12 +163,12 @@ func TestVerifyLeavesAProcess(t *testing.T) {
 			return nil
 		}}, faultfs.Models(faultfs.Ext4), faultfs.StateTimeout(time.Second))
 	})
-	require.Contains(t, s.said(), "the process died")
+	require.Contains(t, s.Errors(), "the process died")
 	require.Less(t, time.Since(begun), 15*time.Second)
 }
 
 func TestRecoverThatExits(t *testing.T) {
-	s := spied(t, func(tb faultfs.TB) {
+	s := capture.Run(t, func(tb faultfs.TB) {
 		faultfs.Run(tb, faultfs.Test{Work: save{}.five, Verify: verify, Recover: func(dir string) error {
 			if text, _ := os.ReadFile(filepath.Join(dir, "number")); string(text) == "3" {
 				os.Exit(7)
@@ -175,5 +176,5 @@ func TestRecoverThatExits(t *testing.T) {
 			return nil
 		}}, faultfs.Models(faultfs.Ext4), faultfs.Nested(1))
 	})
-	require.Contains(t, s.said(), "the process died")
+	require.Contains(t, s.Errors(), "the process died")
 }

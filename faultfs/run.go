@@ -2,6 +2,7 @@ package faultfs
 
 import (
 	"fmt"
+	"os"
 
 	"github.com/driftlesskv/driftless/faultfs/internal/record"
 )
@@ -22,7 +23,9 @@ var ErrUnsupported = record.ErrUnsupported
 // Run records test.Work and verifies the states that a power cut at any moment of
 // it can leave, under each model. Violations, an error of Setup or Work, and what
 // the recorder could not see ([AcceptBlind]) fail the test; the log says how much
-// was explored. Where [Supported] returns an error the test is skipped with it.
+// was explored. Where [Supported] returns an error the test is skipped with it, or
+// fails with it if the environment variable FAULTFS_REQUIRE is not empty: a
+// continuous integration that means to prove something should set it.
 //
 // Run starts copies of the test binary that run the same test function up to this
 // call; see [Test].
@@ -51,6 +54,10 @@ func Run(t TB, test Test, options ...Option) Report {
 	r.call.end(report)
 	return report
 }
+
+// envRequire is the environment variable that makes a test fail where it would be
+// skipped.
+const envRequire = "FAULTFS_REQUIRE"
 
 // run is one call of Run or Sweep in the test process.
 type run struct {
@@ -91,6 +98,9 @@ func newRun(t TB, test Test, options []Option) (*run, Report) {
 		return nil, call.report()
 	}
 	if err := Supported(); err != nil {
+		if os.Getenv(envRequire) != "" {
+			t.Fatalf("faultfs: %s is set, and %v", envRequire, err)
+		}
 		t.Skipf("faultfs: %v", err)
 	}
 	if *replayFlag != "" {

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/driftlesskv/driftless/faultfs"
+	"github.com/driftlesskv/driftless/faultfs/internal/capture"
 )
 
 // save replaces the number in dir; each step can be left out.
@@ -105,11 +106,11 @@ func TestRunFindsNothingInARightProgram(t *testing.T) {
 }
 
 func TestRunTellsAStory(t *testing.T) {
-	s := spied(t, func(tb faultfs.TB) {
+	s := capture.Run(t, func(tb faultfs.TB) {
 		faultfs.Run(tb, faultfs.Test{Work: save{noDirSync: true}.five, Verify: verify}, faultfs.Models(faultfs.PosixWeak))
 	})
 	for _, part := range []string{"lost", "rename number.new to number", "run_test.go:", "missing", "fsync of the directory", "ack save(", "-faultfs.replay="} {
-		require.Contains(t, s.said(), part)
+		require.Contains(t, s.Errors(), part)
 	}
 }
 
@@ -130,10 +131,10 @@ func TestRunReportsHowVerifyEnds(t *testing.T) {
 			if tt.name == "hang" { // shrinking waits for it many times
 				timeout = 200 * time.Millisecond
 			}
-			s := spied(t, func(tb faultfs.TB) {
+			s := capture.Run(t, func(tb faultfs.TB) {
 				faultfs.Run(tb, faultfs.Test{Work: save{}.five, Verify: tt.verify}, faultfs.Models(faultfs.Ext4), faultfs.StateTimeout(timeout))
 			})
-			require.Contains(t, s.said(), tt.want)
+			require.Contains(t, s.Errors(), tt.want)
 		})
 	}
 }
@@ -153,12 +154,12 @@ func TestRunReportsHowWorkEnds(t *testing.T) {
 		{"work does nothing", nil, func(*faultfs.W) error { return nil }, "changed no file", ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			s := spied(t, func(tb faultfs.TB) {
+			s := capture.Run(t, func(tb faultfs.TB) {
 				faultfs.Run(tb, faultfs.Test{Setup: tt.setup, Work: tt.work, Verify: verify}, faultfs.WorkTimeout(2*time.Second))
 			})
-			require.Contains(t, s.said(), tt.want)
-			require.Contains(t, s.said(), tt.extra)
-			require.True(t, s.ended)
+			require.Contains(t, s.Errors(), tt.want)
+			require.Contains(t, s.Errors(), tt.extra)
+			require.True(t, s.Ended())
 		})
 	}
 }
@@ -179,9 +180,9 @@ func TestRunRefuses(t *testing.T) {
 		{"negative", faultfs.Test{Work: save{}.five, Verify: nothing}, []faultfs.Option{faultfs.Workers(0)}, "Workers"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			s := spied(t, func(tb faultfs.TB) { faultfs.Run(tb, tt.test, tt.options...) })
-			require.Contains(t, s.said(), tt.want)
-			require.True(t, s.ended)
+			s := capture.Run(t, func(tb faultfs.TB) { faultfs.Run(tb, tt.test, tt.options...) })
+			require.Contains(t, s.Errors(), tt.want)
+			require.True(t, s.Ended())
 		})
 	}
 }
@@ -217,9 +218,9 @@ func forgetful(dir string) error {
 func TestNestedFindsABadRecovery(t *testing.T) {
 	test := faultfs.Test{Work: save{}.five, Recover: forgetful, Verify: verify}
 	faultfs.Run(t, test, faultfs.Models(faultfs.Ext4)) // it is right as long as it is not cut off
-	s := spied(t, func(tb faultfs.TB) { faultfs.Run(tb, test, faultfs.Models(faultfs.Ext4), faultfs.Nested(1)) })
-	require.Contains(t, s.said(), "number")
-	require.Contains(t, s.said(), "run_test.go")
+	s := capture.Run(t, func(tb faultfs.TB) { faultfs.Run(tb, test, faultfs.Models(faultfs.Ext4), faultfs.Nested(1)) })
+	require.Contains(t, s.Errors(), "number")
+	require.Contains(t, s.Errors(), "run_test.go")
 }
 
 func TestScratchIsRemoved(t *testing.T) {

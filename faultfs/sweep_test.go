@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/driftlesskv/driftless/faultfs"
+	"github.com/driftlesskv/driftless/faultfs/internal/capture"
 )
 
 func TestSweepSurfaces(t *testing.T) {
@@ -41,19 +42,19 @@ func TestSweepMasked(t *testing.T) {
 }
 
 func TestSweepWantsAReason(t *testing.T) {
-	s := spied(t, func(tb faultfs.TB) {
+	s := capture.Run(t, func(tb faultfs.TB) {
 		faultfs.Sweep(tb, faultfs.Test{Work: save{}.five, Verify: verify}, faultfs.Fail(faultfs.Fsync, syscall.EINTR))
 	})
-	require.Contains(t, s.said(), "surfaced nowhere")
-	require.Contains(t, s.said(), "save.to")
+	require.Contains(t, s.Errors(), "surfaced nowhere")
+	require.Contains(t, s.Errors(), "save.to")
 }
 
 func TestSweepWantsNoIdleReason(t *testing.T) {
-	s := spied(t, func(tb faultfs.TB) {
+	s := capture.Run(t, func(tb faultfs.TB) {
 		faultfs.Sweep(tb, faultfs.Test{Work: save{}.five, Verify: verify}, faultfs.Fail(faultfs.Fsync, syscall.EIO),
 			faultfs.Masked("nowhere", syscall.EIO, "never met"))
 	})
-	require.Contains(t, s.said(), "met by no fault")
+	require.Contains(t, s.Errors(), "met by no fault")
 }
 
 // retries tries a failed sync again and believes the second answer.
@@ -90,9 +91,9 @@ func verifyRetries(s *faultfs.State) error {
 func TestSweepFindsARetriedFsync(t *testing.T) {
 	test := faultfs.Test{Work: retries, Verify: verifyRetries}
 	faultfs.Run(t, test)
-	s := spied(t, func(tb faultfs.TB) { faultfs.Sweep(tb, test, faultfs.Fail(faultfs.Fsync, syscall.EIO)) })
+	s := capture.Run(t, func(tb faultfs.TB) { faultfs.Sweep(tb, test, faultfs.Fail(faultfs.Fsync, syscall.EIO)) })
 	for _, part := range []string{"the acknowledged one is lost", "fails with EIO, operation 2", "failed with EIO", "write number"} {
-		require.Contains(t, s.said(), part)
+		require.Contains(t, s.Errors(), part)
 	}
 }
 
@@ -129,10 +130,10 @@ func TestSweepFindsPanicsAndForeignErrors(t *testing.T) {
 		{"nothing", func(w *faultfs.W) error { _ = syncDir(w.Dir()); return nil }, "surfaced nowhere"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			s := spied(t, func(tb faultfs.TB) {
+			s := capture.Run(t, func(tb faultfs.TB) {
 				faultfs.Sweep(tb, faultfs.Test{Work: tt.work, Verify: verifyRetries}, faultfs.Fail(faultfs.Fsync, syscall.EIO))
 			})
-			require.Contains(t, s.said(), tt.want)
+			require.Contains(t, s.Errors(), tt.want)
 		})
 	}
 }

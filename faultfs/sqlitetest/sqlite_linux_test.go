@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/driftlesskv/driftless/faultfs"
+	"github.com/driftlesskv/driftless/faultfs/internal/capture"
 	"github.com/driftlesskv/driftless/faultfs/model"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -151,10 +152,10 @@ func TestRollbackFull(t *testing.T) {
 	pragmas := []string{"journal_mode(DELETE)", "synchronous(FULL)"}
 	t.Run("fails", func(t *testing.T) {
 		var report faultfs.Report
-		c := capture(t, func(t faultfs.TB) {
+		c := capture.Run(t, func(t faultfs.TB) {
 			report = faultfs.Run(t, test(pragmas, nil), faultfs.Models(model.All()...), faultfs.States(500))
 		})
-		require.Len(t, report.Models, len(model.All()), c.text())
+		require.Len(t, report.Models, len(model.All()), c.Text())
 		for _, m := range report.Models {
 			require.Positive(t, m.Found, m)
 			assert.Contains(t, m.Violations[0].Story, "unlink db-journal", m.Model)
@@ -186,12 +187,12 @@ var wal = []string{"journal_mode(WAL)", "synchronous(FULL)"}
 
 // TestWALIsNotSilent shows that the shared index is reported unless it is accepted.
 func TestWALIsNotSilent(t *testing.T) {
-	c := capture(t, func(t faultfs.TB) {
+	c := capture.Run(t, func(t faultfs.TB) {
 		faultfs.Run(t, test(wal, nil), faultfs.Models(model.Ext4), faultfs.States(1))
 	})
-	assert.True(t, c.failed)
-	assert.Contains(t, c.text(), "blind spot")
-	assert.Contains(t, c.text(), "db-shm")
+	assert.True(t, c.Failed())
+	assert.Contains(t, c.Text(), "blind spot")
+	assert.Contains(t, c.Text(), "db-shm")
 }
 
 // all are the models under which the states with a rollback journal are few enough

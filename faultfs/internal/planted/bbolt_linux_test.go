@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/driftlesskv/driftless/faultfs"
+	"github.com/driftlesskv/driftless/faultfs/internal/capture"
 	"github.com/driftlesskv/driftless/faultfs/model"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -142,11 +143,11 @@ func TestBoltCreation(t *testing.T) {
 		},
 	}
 	var report faultfs.Report
-	c := capture(t, func(t faultfs.TB) {
+	c := capture.Run(t, func(t faultfs.TB) {
 		report = faultfs.Run(t, test, faultfs.Models(model.All()...))
 	})
-	require.True(t, c.failed)
-	require.Len(t, report.Models, len(model.All()), c.text())
+	require.True(t, c.Failed())
+	require.Len(t, report.Models, len(model.All()), c.Text())
 	for _, m := range report.Models {
 		broken, lost := 0, 0
 		for _, v := range m.Violations {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/driftlesskv/driftless/faultfs"
+	"github.com/driftlesskv/driftless/faultfs/internal/capture"
 	"github.com/driftlesskv/driftless/faultfs/model"
 	"github.com/stretchr/testify/assert"
 )
@@ -71,12 +72,12 @@ func TestSyncCoversWhatEndedBefore(t *testing.T) {
 				Verify: verifyNewestSlot,
 			}
 			var report faultfs.Report
-			c := capture(t, func(t faultfs.TB) {
+			c := capture.Run(t, func(t faultfs.TB) {
 				report = faultfs.Sweep(t, test, faultfs.Models(model.All()...), tt.fault)
 			})
 			assert.Len(t, report.Models, len(model.All()))
 			for _, m := range report.Models {
-				assert.Equal(t, tt.lost, m.Found > 0, "%s\n%s", m, c.text())
+				assert.Equal(t, tt.lost, m.Found > 0, "%s\n%s", m, c.Text())
 			}
 		})
 	}

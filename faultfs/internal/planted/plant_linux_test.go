@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/driftlesskv/driftless/faultfs"
+	"github.com/driftlesskv/driftless/faultfs/internal/capture"
 	"github.com/driftlesskv/driftless/faultfs/model"
 	"github.com/stretchr/testify/assert"
 )
@@ -62,7 +63,7 @@ func (p plant) run(t *testing.T, bug bool, want []string) {
 		Verify: p.verify,
 	}
 	var report faultfs.Report
-	c := capture(t, func(t faultfs.TB) {
+	c := capture.Run(t, func(t faultfs.TB) {
 		report = faultfs.Run(t, test, faultfs.Models(model.All()...), faultfs.Budget(5*time.Second))
 	})
 	var found []string
@@ -75,9 +76,9 @@ func (p plant) run(t *testing.T, bug bool, want []string) {
 		}
 	}
 	assert.Len(t, report.Models, len(model.All()))
-	assert.Equal(t, want, found, "the models under which it fails (%s)\n%s", p.note, c.text())
-	assert.Equal(t, len(want) > 0, c.failed, "whether Run failed the test")
-	assert.NotContains(t, c.text(), "blind spot")
+	assert.Equal(t, want, found, "the models under which it fails (%s)\n%s", p.note, c.Text())
+	assert.Equal(t, len(want) > 0, c.Failed(), "whether Run failed the test")
+	assert.NotContains(t, c.Text(), "blind spot")
 }
 
 // checkStories demands that the failures under a model name what was forgotten, and

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/driftlesskv/driftless/faultfs"
+	"github.com/driftlesskv/driftless/faultfs/internal/capture"
 	"github.com/driftlesskv/driftless/faultfs/model"
 	"github.com/stretchr/testify/require"
 )
@@ -69,14 +70,11 @@ func BenchmarkVerifiedStates(b *testing.B) {
 	var states, seconds float64
 	for b.Loop() {
 		var report faultfs.Report
-		c := captureAs("TestVerifiedStates", func(t faultfs.TB) {
+		c := capture.Named(b, "TestVerifiedStates", func(t faultfs.TB) {
 			report = faultfs.Run(t, rated, faultfs.Models(model.Posix4K), faultfs.Workers(1), faultfs.Exhaustive())
 		})
-		if c.skipped {
-			b.Skip(c.text())
-		}
-		if c.failed {
-			b.Fatal(c.text())
+		if c.Failed() {
+			b.Fatal(c.Text())
 		}
 		for _, m := range report.Models {
 			states += float64(m.Verified())

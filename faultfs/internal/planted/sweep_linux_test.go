@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/driftlesskv/driftless/faultfs"
+	"github.com/driftlesskv/driftless/faultfs/internal/capture"
 	"github.com/driftlesskv/driftless/faultfs/model"
 	"github.com/stretchr/testify/assert"
 	"go.etcd.io/bbolt"
@@ -75,20 +76,20 @@ func TestFailedFsync(t *testing.T) {
 				options = append(options, faultfs.Masked("planted_test.synced", syscall.EIO, "tried again"))
 			}
 			var report faultfs.Report
-			c := capture(t, func(t faultfs.TB) { report = faultfs.Sweep(t, test, options...) })
+			c := capture.Run(t, func(t faultfs.TB) { report = faultfs.Sweep(t, test, options...) })
 			var lost []string
 			for _, m := range report.Models {
 				if m.Found > 0 {
 					lost = append(lost, m.Model)
 				}
 			}
-			assert.Equal(t, tt.lost, lost, c.text())
-			assert.Equal(t, tt.lost != nil, c.failed, c.text())
-			assert.Equal(t, 4, hits(report), c.text())
+			assert.Equal(t, tt.lost, lost, c.Text())
+			assert.Equal(t, tt.lost != nil, c.Failed(), c.Text())
+			assert.Equal(t, 4, hits(report), c.Text())
 			if tt.lost != nil {
-				assert.Contains(t, c.text(), "was acknowledged and is lost")
-				assert.Contains(t, c.text(), "the kernel does not write those pages again")
-				assert.Contains(t, c.text(), "sweep_linux_test.go")
+				assert.Contains(t, c.Text(), "was acknowledged and is lost")
+				assert.Contains(t, c.Text(), "the kernel does not write those pages again")
+				assert.Contains(t, c.Text(), "sweep_linux_test.go")
 			}
 		})
 	}
@@ -151,10 +152,10 @@ func shown(w *faultfs.W) error {
 // power cut then leaves a file that is corrupt, or one that looks right and lacks
 // what was acknowledged before the error.
 func TestBoltFailedSync(t *testing.T) {
-	sweep := func(t *testing.T, work func(w *faultfs.W) error) (faultfs.Report, *captured) {
+	sweep := func(t *testing.T, work func(w *faultfs.W) error) (faultfs.Report, *capture.Test) {
 		test := faultfs.Test{Setup: setupBolt, Work: work, Verify: verifyBolt}
 		var report faultfs.Report
-		c := capture(t, func(t faultfs.TB) {
+		c := capture.Run(t, func(t faultfs.TB) {
 			report = faultfs.Sweep(t, test, faultfs.Models(model.Posix4K), faultfs.StateTimeout(time.Second),
 				faultfs.Fail(faultfs.Fsync, syscall.EIO))
 		})
@@ -162,11 +163,11 @@ func TestBoltFailedSync(t *testing.T) {
 	}
 	t.Run("the value is shown", func(t *testing.T) {
 		_, c := sweep(t, shown)
-		assert.Contains(t, c.text(), "key 1 was acknowledged and is lost")
+		assert.Contains(t, c.Text(), "key 1 was acknowledged and is lost")
 	})
 	t.Run("going on corrupts the file", func(t *testing.T) {
 		report, c := sweep(t, goOn)
-		assert.Contains(t, c.text(), "after fsync")
+		assert.Contains(t, c.Text(), "after fsync")
 		broken, lost := 0, 0
 		for _, m := range report.Models {
 			for _, v := range m.Violations {
@@ -177,7 +178,7 @@ func TestBoltFailedSync(t *testing.T) {
 				}
 			}
 		}
-		assert.Positive(t, broken, c.text())
-		assert.Positive(t, lost, "a page of an older commit was overwritten by one that is right in itself: %s", c.text())
+		assert.Positive(t, broken, c.Text())
+		assert.Positive(t, lost, "a page of an older commit was overwritten by one that is right in itself: %s", c.Text())
 	})
 }

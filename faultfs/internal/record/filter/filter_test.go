@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/driftlesskv/driftless/faultfs/internal/record/filter"
+	"github.com/driftlesskv/driftless/internal/testenv"
 )
 
 // seccompData is struct seccomp_data.
@@ -201,7 +202,7 @@ func TestTables(t *testing.T) {
 func systemNumbers(t *testing.T, arch string) map[string]uint32 {
 	out, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "golang.org/x/sys").Output()
 	if err != nil {
-		t.Skip("the module's sources are not here: ", err)
+		testenv.Skip(t, "the module's sources are not here: "+err.Error())
 	}
 	f, err := os.Open(filepath.Join(strings.TrimSpace(string(out)), "unix", "zsysnum_linux_"+arch+".go"))
 	require.NoError(t, err)
