@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"runtime/debug"
 	"slices"
 	"syscall"
 	"testing"
@@ -118,7 +117,6 @@ func TestPowerCutSweepWriteFile(t *testing.T) {
 
 // The same for each method of Dir; what fails is not tried again.
 func TestPowerCutSweepDir(t *testing.T) {
-	skipRaced(t)
 	faultfs.Sweep(t, faultfs.Test{Work: dirWork, Verify: dirVerify}, slices.Concat(faults(), masked, unlinked)...)
 }
 
@@ -131,20 +129,9 @@ func TestPowerCutSweepMkdirAll(t *testing.T) {
 // Where a file system has no rename that does not replace, a link is as exclusive and
 // as durable.
 func TestPowerCutSweepLink(t *testing.T) {
-	skipRaced(t)
 	faultfs.Sweep(t, overwrites(0, 1, 700, atomicfile.Options{Mode: 0o640, Exclusive: true}),
 		faultfs.Fail(faultfs.Rename, syscall.EINVAL),
 		faultfs.Fail(faultfs.Rename, syscall.ENOSYS),
 		faultfs.Masked("(*Dir).renameNoReplace", syscall.EINVAL, "linkat and unlinkat do the same"),
 		faultfs.Masked("(*Dir).renameNoReplace", syscall.ENOSYS, "linkat and unlinkat do the same"))
-}
-
-// skipRaced skips a test whose allow-list names call sites: from a binary with the race
-// detector faultfs cannot read them all.
-func skipRaced(t *testing.T) {
-	t.Helper()
-	info, ok := debug.ReadBuildInfo()
-	if ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"}) {
-		t.Skip("the call sites are not known under the race detector")
-	}
 }

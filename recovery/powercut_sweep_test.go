@@ -3,8 +3,6 @@
 package recovery_test
 
 import (
-	"runtime/debug"
-	"slices"
 	"syscall"
 	"testing"
 
@@ -38,7 +36,6 @@ const sweepScript = `prepare(own-a:lone-base) prepare(own-a) record(own-a) claim
 // back, or what was promised is true without the operation, and a power cut then
 // leaves what was acknowledged and a table that recovers.
 func TestPowerCutSweep(t *testing.T) {
-	skipRaced(t)
 	const space = faultfs.Write | faultfs.Create | faultfs.Mkdir
 	const names = faultfs.Mkdir | faultfs.Rmdir | faultfs.Unlink | faultfs.Rename
 	options := append([]faultfs.Option{
@@ -52,14 +49,4 @@ func TestPowerCutSweep(t *testing.T) {
 		faultfs.Models(faultfs.Posix4K), faultfs.States(max(100, *cutStates/10)),
 	}, masked()...)
 	faultfs.Sweep(t, cutTest(steps(sweepScript)), options...)
-}
-
-// skipRaced skips a test whose allow-list names call sites: from a binary with the race
-// detector faultfs cannot read them all.
-func skipRaced(t *testing.T) {
-	t.Helper()
-	info, ok := debug.ReadBuildInfo()
-	if ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"}) {
-		t.Skip("the call sites are not known under the race detector")
-	}
 }

@@ -8,8 +8,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime/debug"
-	"slices"
 	"syscall"
 	"testing"
 
@@ -329,7 +327,6 @@ var masked = []faultfs.Option{
 
 // Every operation of a copy fails. The error comes back, or nil is true.
 func TestPowerCutSweepCopy(t *testing.T) {
-	skipRaced(t)
 	faultfs.Sweep(t, copyTest(), append([]faultfs.Option{
 		faultfs.Fail(faultfs.Any, syscall.EIO),
 		faultfs.Fail(faultfs.Any, syscall.ENOSPC).FromThenOn(),
@@ -342,14 +339,4 @@ func TestPowerCutSweepCopy(t *testing.T) {
 		faultfs.ShortWrite(),
 		faultfs.Models(faultfs.PosixWeak), faultfs.States(100),
 	}, masked...)...)
-}
-
-// skipRaced skips a test whose allow-list names call sites: from a binary with the race
-// detector faultfs cannot read them all.
-func skipRaced(t *testing.T) {
-	t.Helper()
-	info, ok := debug.ReadBuildInfo()
-	if ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"}) {
-		t.Skip("the call sites are not known under the race detector")
-	}
 }
