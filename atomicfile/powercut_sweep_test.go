@@ -9,6 +9,7 @@ import (
 	"slices"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/driftlesskv/driftless/atomicfile"
 	"github.com/driftlesskv/driftless/faultfs"
@@ -104,6 +105,8 @@ func faults() []faultfs.Option {
 		// be done there. TestInjectedErrors has it.
 		faultfs.Fail(faultfs.Any&^faultfs.Fsync, syscall.ENOTSUP),
 		faultfs.ShortWrite(),
+		faultfs.Slow(faultfs.Any, time.Millisecond),
+		faultfs.Hang(faultfs.Rename),
 		faultfs.Models(faultfs.PosixWeak), faultfs.States(300),
 	}
 }

@@ -117,4 +117,4 @@ func (p *process) answerOrKill(ctx context.Context, out *outcome) error {
 }
 
 // grace is how long Work may go on after an injected fault that hangs.
-const grace = 2 * time.Second
+const grace = time.Second

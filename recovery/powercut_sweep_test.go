@@ -5,6 +5,7 @@ package recovery_test
 import (
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/driftlesskv/driftless/faultfs"
 )
@@ -46,6 +47,8 @@ func TestPowerCutSweep(t *testing.T) {
 		faultfs.Fail(names, syscall.EINTR),
 		faultfs.Fail(names|faultfs.Write, syscall.ENOTSUP),
 		faultfs.ShortWrite(),
+		faultfs.Slow(names|faultfs.Fsync, time.Millisecond),
+		faultfs.Hang(faultfs.Rename),
 		faultfs.Models(faultfs.Posix4K), faultfs.States(max(100, *cutStates/10)),
 	}, masked()...)
 	faultfs.Sweep(t, cutTest(steps(sweepScript)), options...)

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	bolt "go.etcd.io/bbolt"
 
@@ -110,6 +111,14 @@ func groupVerify(s *faultfs.State) error {
 func TestPowerCutConcurrent(t *testing.T) {
 	test := faultfs.Test{Setup: reopened, Work: groupWork, Recover: reopened, Verify: groupVerify}
 	faultfs.Run(t, test, faultfs.Models(faultfs.PosixWeak, faultfs.Ext4), faultfs.States(800))
+}
+
+// On a medium that is slow, or that never answers a flush, the same holds, and who
+// waits for a flush is not told that it is done.
+func TestPowerCutStalled(t *testing.T) {
+	faultfs.Sweep(t, faultfs.Test{Setup: reopened, Work: groupWork, Recover: reopened, Verify: groupVerify},
+		faultfs.Slow(faultfs.Write|faultfs.Fsync, 3*time.Millisecond), faultfs.Hang(faultfs.Fsync),
+		faultfs.Models(faultfs.Posix4K), faultfs.States(300))
 }
 
 // A backup that its caller has synced opens as a store of its own and holds what was
