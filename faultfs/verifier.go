@@ -34,17 +34,12 @@ type verifier struct {
 	recorded *recoverer // started when first needed
 }
 
-// verifierGC is the GOGC of a verifier, unless the environment has one: what a state
-// leaves behind is garbage at once and the heap is small, so that the default collects
-// many times a state.
-const verifierGC = 400
-
 // playVerify does one job after the other.
 func playVerify(t TB, test Test, control *json.Decoder, answer *json.Encoder) {
 	v := &verifier{t: t, test: test, dir: self.dir, answer: answer}
 	defer func() { v.recorded.close() }()
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(verifierGC)
+		debug.SetGCPercent(400) // the heap is small, and all that a state leaves is garbage
 	}
 	for {
 		var j job

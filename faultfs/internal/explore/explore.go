@@ -33,7 +33,6 @@ type point struct {
 type Point struct {
 	At      int64    // just before this number of the trace's counter
 	Marks   int      // marks of the trace before it
-	Group   int      // points with the same marks have the same one, in order from 0
 	Atoms   int      // changes that are pending
 	Legal   *big.Int // states that the model allows, equal ones and damage counted
 	AtLeast bool     // Legal is a lower bound
@@ -65,19 +64,14 @@ func New(tr *trace.Trace, m model.Model) (*Explorer, error) {
 // publish makes public.
 func (x *Explorer) publish() {
 	t := newTally(x)
-	group := 0
 	for p, point := range x.points {
-		if p > 0 && point.marks != x.points[p-1].marks {
-			group++
-		}
 		t.advance(point)
 		legal, exact := t.legal()
 		if x.m.Collateral > 0 || x.m.BitRot {
 			legal.Mul(legal, big.NewInt(int64(1+len(x.view(p).damages))))
 		}
 		x.public = append(x.public, Point{
-			At: point.at, Marks: point.marks, Group: group,
-			Atoms: t.pending, Legal: legal, AtLeast: !exact,
+			At: point.at, Marks: point.marks, Atoms: t.pending, Legal: legal, AtLeast: !exact,
 		})
 	}
 }

@@ -29,18 +29,18 @@ func TestPoints(t *testing.T) {
 	s.mark(false, "4") // a point, because of the write
 	s.do(trace.Op{Kind: trace.Utimes, Ino: f})
 	s.mark(false, "5")
-	type point struct{ marks, group, atoms, legal int }
+	type point struct{ marks, atoms, legal int }
 	var got []point
 	x := explorer(t, s, torn)
 	for _, p := range x.Points() {
-		got = append(got, point{p.Marks, p.Group, p.Atoms, int(p.Legal.Int64())})
+		got = append(got, point{p.Marks, p.Atoms, int(p.Legal.Int64())})
 		x.States(len(got)-1, all, func(s explore.State) bool {
 			require.Equal(t, p.Marks, s.Marks())
 			require.Equal(t, torn, s.Model())
 			return true
 		})
 	}
-	require.Equal(t, []point{{0, 0, 0, 1}, {2, 1, 1, 2}, {3, 2, 0, 1}, {4, 3, 1, 2}, {6, 4, 1, 2}}, got)
+	require.Equal(t, []point{{0, 0, 1}, {2, 1, 2}, {3, 0, 1}, {4, 1, 2}, {6, 1, 2}}, got)
 	require.Equal(t, s.now+1, x.Points()[4].At)
 }
 
