@@ -10,9 +10,9 @@ import (
 	"github.com/driftlesskv/driftless/faultfs/internal/trace"
 )
 
-// named serves a call that makes something at a path: if the directory is watched,
-// op is recorded there, with the lock of names held.
-func (q *request) named(dirfd int, addr uint64, op trace.Op, perform func(p *place) error) reply {
+// inPlace serves a call that changes a name in a directory: if that is watched, with
+// serve.
+func (q *request) inPlace(dirfd int, addr uint64, serve func(p *place) reply) reply {
 	p, errno := q.place(dirfd, addr)
 	if errno != 0 {
 		return q.cannot(errno)
@@ -21,19 +21,27 @@ func (q *request) named(dirfd int, addr uint64, op trace.Op, perform func(p *pla
 	if p.ino == 0 {
 		return goOn
 	}
-	q.lock(&q.rec.names)
-	defer q.rec.names.Unlock()
-	op.Dir, op.Name = p.ino, p.plain()
-	var st unix.Stat_t
-	if p.stat(&st) != nil {
-		op.Ino = q.rec.number()
-	}
-	return q.do(&op, func(Fault) syscall.Errno {
-		errno := q.masked(func() error { return perform(p) })
-		if errno == 0 {
-			q.made(&op, p)
+	return serve(p)
+}
+
+// named serves a call that makes something at a path: op is recorded there, with the
+// lock of names held.
+func (q *request) named(dirfd int, addr uint64, op trace.Op, perform func(p *place) error) reply {
+	return q.inPlace(dirfd, addr, func(p *place) reply {
+		q.lock(&q.rec.names)
+		defer q.rec.names.Unlock()
+		op.Dir, op.Name = p.ino, p.plain()
+		var st unix.Stat_t
+		if p.stat(&st) != nil {
+			op.Ino = q.rec.number()
 		}
-		return errno
+		return q.do(&op, func(Fault) syscall.Errno {
+			errno := q.masked(func() error { return perform(p) })
+			if errno == 0 {
+				q.made(&op, p)
+			}
+			return errno
+		})
 	})
 }
 
@@ -63,27 +71,21 @@ func (q *request) symlink(text uint64, dirfd int, addr uint64) reply {
 }
 
 func (q *request) unlink(dirfd int, addr uint64, flags int) reply {
-	p, errno := q.place(dirfd, addr)
-	if errno != 0 {
-		return q.cannot(errno)
-	}
-	defer p.shut()
-	if p.ino == 0 {
-		return goOn
-	}
-	q.lock(&q.rec.names)
-	defer q.rec.names.Unlock()
-	var st unix.Stat_t
-	op := trace.Op{Kind: trace.Unlink, Dir: p.ino, Name: p.plain(), Ino: q.entry(p, &st)}
-	if flags&unix.AT_REMOVEDIR != 0 {
-		op.Kind = trace.Rmdir
-	}
-	return q.do(&op, func(Fault) syscall.Errno {
-		errno := errnoOf(retry(func() error { return unix.Unlinkat(p.dir, p.name, flags) }))
-		if errno == 0 {
-			q.dropped(&st)
+	return q.inPlace(dirfd, addr, func(p *place) reply {
+		q.lock(&q.rec.names)
+		defer q.rec.names.Unlock()
+		var st unix.Stat_t
+		op := trace.Op{Kind: trace.Unlink, Dir: p.ino, Name: p.plain(), Ino: q.entry(p, &st)}
+		if flags&unix.AT_REMOVEDIR != 0 {
+			op.Kind = trace.Rmdir
 		}
-		return errno
+		return q.do(&op, func(Fault) syscall.Errno {
+			errno := errnoOf(retry(func() error { return unix.Unlinkat(p.dir, p.name, flags) }))
+			if errno == 0 {
+				q.dropped(&st)
+			}
+			return errno
+		})
 	})
 }
 
@@ -95,36 +97,30 @@ func (q *request) dropped(st *unix.Stat_t) {
 }
 
 func (q *request) link(fromfd int, from uint64, dirfd int, addr uint64, flags int) reply {
-	p, errno := q.place(dirfd, addr)
-	if errno != 0 {
-		return q.cannot(errno)
-	}
-	defer p.shut()
-	if p.ino == 0 {
-		return goOn
-	}
 	// linkat does not follow unless it is told to.
 	follow := flags & unix.AT_EMPTY_PATH
 	if flags&unix.AT_SYMLINK_FOLLOW == 0 {
 		follow |= unix.AT_SYMLINK_NOFOLLOW
 	}
-	t, errno := q.byPath(fromfd, from, follow)
-	if errno != 0 {
-		return q.cannot(errno)
-	}
-	defer t.shut()
-	q.lock(&q.rec.names)
-	defer q.rec.names.Unlock()
-	if t.inode == nil {
-		return q.linkIn(t, p)
-	}
-	op := trace.Op{Kind: trace.Link, Dir: p.ino, Name: p.plain(), Ino: t.inode.ino}
-	return q.do(&op, func(Fault) syscall.Errno {
-		errno := linkTarget(t, p)
-		if errno == 0 {
-			q.rec.setNameless(t.inode, false)
+	return q.inPlace(dirfd, addr, func(p *place) reply {
+		t, errno := q.byPath(fromfd, from, follow)
+		if errno != 0 {
+			return q.cannot(errno)
 		}
-		return errno
+		defer t.shut()
+		q.lock(&q.rec.names)
+		defer q.rec.names.Unlock()
+		if t.inode == nil {
+			return q.linkIn(t, p)
+		}
+		op := trace.Op{Kind: trace.Link, Dir: p.ino, Name: p.plain(), Ino: t.inode.ino}
+		return q.do(&op, func(Fault) syscall.Errno {
+			errno := linkTarget(t, p)
+			if errno == 0 {
+				q.rec.setNameless(t.inode, false)
+			}
+			return errno
+		})
 	})
 }
 
