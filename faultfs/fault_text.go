@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"strings"
 	"syscall"
-
-	"github.com/driftlesskv/driftless/faultfs/internal/trace"
 )
 
 // String returns what the fault does to what, such as "fsync fails with EIO".
@@ -27,18 +25,46 @@ func (f Fault) String() string {
 	return f.kinds.String() + " " + does
 }
 
-// String returns the names of the kinds in k.
+// kindNames has all kinds, in the order of their constants.
+var kindNames = []struct {
+	kind Kind
+	name string
+}{
+	{Write, "write"},
+	{Truncate, "truncate"},
+	{Fallocate, "fallocate"},
+	{Create, "create"},
+	{Mkdir, "mkdir"},
+	{Symlink, "symlink"},
+	{Link, "link"},
+	{Unlink, "unlink"},
+	{Rmdir, "rmdir"},
+	{Rename, "rename"},
+	{Chmod, "chmod"},
+	{Utimes, "utimes"},
+	{Xattr, "xattr"},
+	{Fsync, "fsync"},
+	{Syncfs, "syncfs"},
+}
+
+// String returns the names of the kinds in k, such as "write|fsync", or of those that
+// are not, such as "any operation but fsync", whichever are fewer.
 func (k Kind) String() string {
-	if k == Any {
-		return "any operation"
-	}
-	var names []string
-	for i := range 32 {
-		if name := trace.Kind(i).String(); k&(1<<i) != 0 && name != "unknown" {
-			names = append(names, name)
+	var in, out []string
+	for _, n := range kindNames {
+		if k&n.kind != 0 {
+			in = append(in, n.name)
+		} else {
+			out = append(out, n.name)
 		}
 	}
-	return strings.Join(names, "|")
+	switch {
+	case len(out) == 0:
+		return "any operation"
+	case len(out) < len(in):
+		return "any operation but " + strings.Join(out, "|")
+	}
+	return strings.Join(in, "|")
 }
 
 // String returns one line: how often the fault hit, and how it ended.
