@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"runtime/debug"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/driftlesskv/driftless/faultfs/internal/record"
@@ -25,7 +26,16 @@ type outcome struct {
 	Text   string // the error, or the panic with its stack
 	// Surfaced are the errno values that the error wraps.
 	Surfaced []syscall.Errno
+
+	PID   int  // of the process that played it, if that is Work's
+	Fatal bool // it failed the test and ended it, as Fatal does
+	Lost  bool // not a failure of Work: what it did cannot be told from the recording
+
+	quit bool // it ended its goroutine
 }
+
+// inside is whether a function of a Test is running in this process.
+var inside atomic.Bool
 
 // play runs the role that this process was started for and ends the test. It is
 // called at the right call of Run or Sweep.
@@ -55,27 +65,47 @@ func dieWithParent() {
 
 // playWork runs Setup, joins the recorder and runs Work.
 func playWork(t TB, test Test, answer *json.Encoder) {
-	w := &W{dir: self.dir}
+	var out outcome
+	if test.Setup != nil {
+		out = guard(func() error { return test.Setup(self.dir) })
+		out.Text = "setup: " + out.Text
+	}
+	if !out.Failed {
+		out = recordWork(test)
+	}
+	out.PID, out.Fatal = os.Getpid(), out.quit && t.Failed()
+	_ = failing(t, &out)
+	_ = answer.Encode(out) // the parent sees a missing answer
+}
+
+// recordWork joins the recorder and runs Work.
+func recordWork(test Test) outcome {
+	lost := false
 	out := guard(func() error {
-		if test.Setup != nil {
-			if err := test.Setup(w.dir); err != nil {
-				return fmt.Errorf("setup: %w", err)
-			}
-		}
 		if err := record.Join(); err != nil {
 			return fmt.Errorf("join the recorder: %w", err)
 		}
-		if err := record.Begin(w.dir); err != nil {
+		if err := record.Begin(self.dir); err != nil {
 			return fmt.Errorf("begin the recording: %w", err)
 		}
-		err := test.Work(w)
-		if endErr := record.End(); endErr != nil {
-			return errors.Join(err, fmt.Errorf("end the recording: %w", endErr))
+		err := test.Work(&W{dir: self.dir})
+		endErr := record.End()
+		if lost = endErr != nil; lost {
+			return errors.Join(ended(endErr), err)
 		}
 		return err
 	})
-	_ = failing(t, &out)
-	_ = answer.Encode(out) // the parent sees a missing answer
+	out.Lost = lost
+	return out
+}
+
+// ended says what is wrong with a recording that could not be ended.
+func ended(err error) error {
+	if errors.Is(err, syscall.EBADMSG) {
+		return errors.New("mark lines: one write held more than one of them, so that nobody knows what was done before the first: " +
+			"let the program flush after each line (stdbuf -oL, python -u)")
+	}
+	return fmt.Errorf("end the recording: %w", err)
 }
 
 // playRecover records Recover in one directory after the other.
@@ -102,6 +132,9 @@ func playRecover(t TB, test Test, control *json.Decoder, answer *json.Encoder) {
 // nobody looks at the test in this process. It returns whether it has, and then the
 // process is of no more use.
 func failing(t TB, out *outcome) bool {
+	if out.quit && !t.Failed() { // what it logged is printed only of a test that fails
+		t.Errorf("faultfs: skip before the call of Run, not within a function of the Test")
+	}
 	if !t.Failed() {
 		return false
 	}
@@ -111,19 +144,28 @@ func failing(t TB, out *outcome) bool {
 	return true
 }
 
-// guard calls f and returns how it ended. Faults on maps of files that were cut
-// short are panics here, not the end of the process.
-func guard(f func() error) (out outcome) {
-	defer func() {
-		if p := recover(); p != nil {
-			out = outcome{Failed: true, Text: fmt.Sprintf("panic: %v\n%s", p, debug.Stack())}
+// guard calls f, in a goroutine that it may end, and returns how it ended. Faults on
+// maps of files that were cut short are panics here, not the end of the process.
+func guard(f func() error) outcome {
+	inside.Store(true)
+	defer inside.Store(false)
+	ended := make(chan outcome)
+	go func() {
+		out := outcome{Failed: true, quit: true, Text: "the function ended by Fatal, Skip or runtime.Goexit, it did not return; what it logged follows"}
+		defer func() { ended <- out }()
+		defer func() {
+			if p := recover(); p != nil {
+				out = outcome{Failed: true, Text: fmt.Sprintf("panic: %v\n%s", p, debug.Stack())}
+			}
+		}()
+		debug.SetPanicOnFault(true)
+		err := f()
+		out = outcome{}
+		if err != nil {
+			out = outcome{Failed: true, Text: err.Error(), Surfaced: errnos(err)}
 		}
 	}()
-	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
-	if err := f(); err != nil {
-		return outcome{Failed: true, Text: err.Error(), Surfaced: errnos(err)}
-	}
-	return outcome{}
+	return <-ended
 }
 
 // errnos returns the values of errno that err wraps.

@@ -30,6 +30,8 @@ type config struct {
 
 	quiet bool   // no log line for each exploration
 	story string // what a story begins with
+
+	sweeping bool // it is a Sweep
 }
 
 type acceptedBlind struct{ pattern, reason string }
@@ -46,10 +48,28 @@ func newConfig(options []Option) (*config, error) {
 		models: []Model{PosixWeak, Ext4}, budget: 10 * time.Second, subsets: 4096, seed: 1,
 		workers: runtime.GOMAXPROCS(0), stateTimeout: 10 * time.Second, workTimeout: time.Minute,
 	}
-	for _, o := range options {
+	for i, o := range options {
+		if o == nil {
+			return nil, fmt.Errorf("option %d is nil", i+1)
+		}
 		o.apply(c)
 	}
-	return c, errors.Join(c.checkNumbers(), c.checkModels(), c.checkReasons(), c.checkFaults())
+	return c, errors.Join(c.checkPlace(), c.checkNumbers(), c.checkModels(), c.checkReasons(), c.checkFaults())
+}
+
+// checkPlace finds what would be passed over where the call is.
+func (c *config) checkPlace() error {
+	switch {
+	case self.name != "" && inside.Load():
+		return errors.New("call of Run or Sweep within Setup, Work, Recover or Verify: it would verify nothing")
+	case !c.sweeping && len(c.faults) > 0:
+		return fmt.Errorf("fault %q: it is for Sweep, Run injects none", c.faults[0])
+	case !c.sweeping && len(c.masked) > 0:
+		return fmt.Errorf("option Masked(%q): it is for Sweep, Run injects no faults", c.masked[0].site)
+	case c.exhaustive && c.states > 0:
+		return fmt.Errorf("option States(%d): Exhaustive explores all states", c.states)
+	}
+	return nil
 }
 
 func (c *config) checkNumbers() error {

@@ -102,9 +102,13 @@
 //     At its end the files are compared with what was recorded.
 //   - Paths in files, and symlinks, that are absolute and lead into the directory
 //     lead nowhere in a state, which is in a directory of its own.
+//   - Copies of the test binary must reach the same calls of Run in the same order: no
+//     call in a loop over a map, none in several goroutines of one test, none in a
+//     benchmark.
 //   - TMPDIR is another directory in the copies of the test binary, and -test.short is
-//     the only flag of go test that they get. What runs in them counts for no
-//     coverage profile. A data race in them is reported as their end.
+//     the only flag of go test that they get; all others they get as they are. What
+//     runs in them counts for no coverage profile. A data race in them is reported as
+//     their end.
 //   - Set-user-id programs have no effect under a recorder, and what a process does
 //     with other credentials is done with those of the recorder; that is reported.
 //   - A file that is renamed into the directory from elsewhere over another is taken

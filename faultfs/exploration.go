@@ -47,10 +47,11 @@ func (r *run) exploreModel(tr *trace.Trace, m Model) ModelReport {
 		work = share.half()
 	}
 	sum, err := r.pool.run(r.pointJobs(x, path, m), work.plan, bad)
+	sum.unify()
 	if err == nil && r.nested > 0 {
 		var inner tally
 		share = share.less(sum.Distinct)
-		inner, err = r.pool.run(r.nestedJobs(path, m, sum.States), share.plan, bad)
+		inner, err = r.pool.run(r.nestedJobs(path, m, sum.States, share.states), share.plan, bad)
 		sum.add(inner)
 	}
 	stop()
@@ -73,14 +74,18 @@ func (r *run) exploreModel(tr *trace.Trace, m Model) ModelReport {
 	return report
 }
 
+// together is up to how many crash points with the same marks are one job.
+const together = 16
+
 // pointJobs splits the crash points of x into jobs. Points with the same marks stay
-// together: only among them can two states be equal.
+// together as far as that leaves work for all processes: only among them can two
+// states be equal, and one process verifies equal ones once.
 func (r *run) pointJobs(x *explore.Explorer, path string, m Model) []job {
 	points := x.Points()
 	var jobs []job
 	for from := 0; from < len(points); {
 		to := from + 1
-		for to < len(points) && points[to].Marks == points[from].Marks {
+		for to < len(points) && to < from+together && points[to].Marks == points[from].Marks {
 			to++
 		}
 		j := r.newJob(path, m)
@@ -104,23 +109,26 @@ func (r *run) pointJobs(x *explore.Explorer, path string, m Model) []job {
 // asks for more.
 const batch = 8
 
-// nestedSubsets and nestedSamples stand for subsets and samples in recoveries:
-// there are many of them, and each is short.
+// nestedSubsets and nestedSamples stand for subsets and samples in recoveries, unless
+// more are needed: there are many of them, and each is short.
 const (
 	nestedSubsets = 16
 	nestedSamples = 8
 )
 
-// nestedJobs cuts off the recoveries from the states ids, in random order.
-func (r *run) nestedJobs(path string, m Model, ids []string) []job {
+// nestedJobs cuts off the recoveries from the states ids, in random order. What they
+// sample suffices for about so many distinct states, most of them being equal.
+func (r *run) nestedJobs(path string, m Model, ids []string, states int) []job {
 	rng := rand.New(rand.NewPCG(r.seed, 2))
 	rng.Shuffle(len(ids), func(a, b int) { ids[a], ids[b] = ids[b], ids[a] })
+	recoveries := max(1, len(ids)*(1+deeper*(r.nested-1)))
+	each := 4 * states / recoveries
 	var jobs []job
 	for some := range slices.Chunk(ids, batch) {
 		j := r.newJob(path, m)
 		j.States, j.Depth = some, r.nested
 		if !r.exhaustive {
-			j.Subsets, j.Samples = min(j.Subsets, nestedSubsets), nestedSamples
+			j.Subsets, j.Samples = min(j.Subsets, max(nestedSubsets, each)), max(nestedSamples, each)
 		}
 		jobs = append(jobs, j)
 	}

@@ -101,6 +101,34 @@ func TestBlindSpotsFail(t *testing.T) {
 	})
 }
 
+// What happens to the directory itself is in no recording.
+func TestReplacedDirectory(t *testing.T) {
+	again := func(dir string) error {
+		return errors.Join(os.Mkdir(dir, 0o700), os.WriteFile(filepath.Join(dir, "new"), nil, 0o600))
+	}
+	for _, tt := range []struct {
+		name string
+		work func(dir string) error
+	}{
+		{"removed", os.RemoveAll},
+		{"removed and made anew", func(dir string) error { return errors.Join(os.RemoveAll(dir), again(dir)) }},
+		{"renamed", func(dir string) error { return os.Rename(dir, dir+".old") }},
+		{"renamed and made anew", func(dir string) error { return errors.Join(os.Rename(dir, dir+".old"), again(dir)) }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := capture.Run(t, func(tb faultfs.TB) {
+				faultfs.Run(tb, faultfs.Test{
+					Setup:  func(dir string) error { return os.WriteFile(filepath.Join(dir, "old"), nil, 0o600) },
+					Work:   func(w *faultfs.W) error { return tt.work(w.Dir()) },
+					Verify: func(*faultfs.State) error { return nil },
+				}, faultfs.Models(faultfs.Ext4), faultfs.In(t.TempDir())) // where numbers can be used again
+			})
+			require.Contains(t, s.Errors(), "the directory itself was removed, renamed or replaced")
+			require.NotContains(t, s.Errors(), "has to be started by Work")
+		})
+	}
+}
+
 func TestSweepBelievesNoOldError(t *testing.T) {
 	s := capture.Run(t, func(tb faultfs.TB) {
 		faultfs.Sweep(tb, faultfs.Test{Work: func(w *faultfs.W) error {

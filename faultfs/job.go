@@ -3,6 +3,8 @@ package faultfs
 import (
 	"slices"
 	"time"
+
+	"github.com/driftlesskv/driftless/faultfs/internal/explore"
 )
 
 // job is what a verifying process is asked to do: the states of some crash points
@@ -25,6 +27,34 @@ type job struct {
 	Until   time.Time
 
 	Accepted []string // patterns of files in which recoveries may do what is not seen
+}
+
+func (j job) options() explore.Options {
+	return explore.Options{Subsets: j.Subsets, Samples: j.Samples, Seed: j.Seed}
+}
+
+// ended reports whether the job has to stop after so many states.
+func (j job) ended(states int) bool {
+	return j.Limit == none || j.Limit > 0 && states >= j.Limit || !j.Until.IsZero() && time.Now().After(j.Until)
+}
+
+// none is the Limit of a job that may verify nothing.
+const none = -1
+
+// upTo returns j with the part of its time, since begun, and of its states that is
+// for the crash points up to p: so that the last get as much as the first.
+func (j job) upTo(p int, begun time.Time) job {
+	if j.All {
+		return j
+	}
+	n, of := p-j.From+1, j.To-j.From
+	if j.Limit > 0 {
+		if j.Limit = j.Limit * n / of; j.Limit == 0 {
+			j.Limit = none
+		}
+	}
+	j.Until = begun.Add(j.Until.Sub(begun) / time.Duration(of) * time.Duration(n))
+	return j
 }
 
 // event is what a verifying process answers. At comes before each state, Bad if
@@ -65,6 +95,9 @@ type tally struct {
 	Blind      []string // what the recorder could not see of recoveries
 }
 
+// stateKey tells states apart: by the files and by the marks before the power cut.
+type stateKey [16]byte
+
 // distinct returns how many different states were verified, whichever process met
 // them.
 func (s *tally) distinct() int {
@@ -73,6 +106,20 @@ func (s *tally) distinct() int {
 		all[stateKey(key)] = struct{}{}
 	}
 	return len(all)
+}
+
+// unify leaves one of equal states that several processes met.
+func (s *tally) unify() {
+	met := make(map[stateKey]struct{}, s.Distinct)
+	keys, states := s.Keys[:0], s.States[:0]
+	for i := range s.States {
+		key := stateKey(s.Keys[i*len(stateKey{}):])
+		if _, again := met[key]; !again {
+			met[key] = struct{}{}
+			keys, states = append(keys, key[:]...), append(states, s.States[i])
+		}
+	}
+	s.Keys, s.States, s.Distinct = keys, states, len(states)
 }
 
 // add adds what another job did.

@@ -3,6 +3,7 @@ package faultfs
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	"github.com/driftlesskv/driftless/faultfs/internal/record"
 )
@@ -18,11 +19,20 @@ func (w *W) Dir() string { return w.dir }
 // Begin says that an operation is about to start: from here on its effect may be
 // there after a crash. args name what it works on and must be encodable as JSON. A
 // power cut just before it is always explored.
-func (w *W) Begin(op string, args ...any) { w.mark(false, op, args) }
+func (w *W) Begin(op string, args ...any) { w.mark(false, named(op), args) }
 
 // Ack says that an operation was acknowledged to its caller: from here on its
 // effect must be there after every crash.
-func (w *W) Ack(op string, args ...any) { w.mark(true, op, args) }
+func (w *W) Ack(op string, args ...any) { w.mark(true, named(op), args) }
+
+// named returns op if a mark can be called that. Else it panics: the test itself is
+// wrong then.
+func named(op string) string {
+	if op == surfaced || strings.Contains(op, "\x00") {
+		panic(fmt.Errorf("faultfs: set mark %q: the name is reserved, or has a zero byte in it", op))
+	}
+	return op
+}
 
 // Surfaced says that the program's own caller was told of err, and goes on. In a
 // [Sweep] it is the way of an error that Work does not return. Nil is ignored.

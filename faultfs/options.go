@@ -116,5 +116,7 @@ func Masked(site string, errno syscall.Errno, reason string) Option {
 
 // MarkLines makes a line "faultfs: begin NAME ARGS..." or "faultfs: ack NAME
 // ARGS..." that Work or a process that it started writes to its standard output or
-// standard error, in one write, a mark. The arguments are strings.
+// standard error, in one write, a mark. The arguments are strings. A write that holds
+// more than one such line is an error, for nobody knows what was done in between:
+// the program has to flush after each.
 func MarkLines() Option { return optionFunc(func(c *config) { c.markLines = true }) }

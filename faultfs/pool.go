@@ -101,7 +101,10 @@ func (p *pool) do(w *worker, j job) (tally, error) {
 			return sum, nil
 		}
 		var useless *uselessError
-		output := w.end(errors.As(err, &useless))
+		output, status := w.end(errors.As(err, &useless))
+		if errors.Is(err, errDied) {
+			err = fmt.Errorf("%w (%s)", err, status)
+		}
 		switch {
 		case useless != nil:
 			useless.Text += "\n" + output
@@ -120,19 +123,20 @@ func (p *pool) do(w *worker, j job) (tally, error) {
 }
 
 // end ends the process of w, by itself if it is about to, and returns the last that
-// it printed.
-func (w *worker) end(itself bool) (output string) {
+// it printed and how it exited.
+func (w *worker) end(itself bool) (output, status string) {
 	if w.proc == nil {
-		return ""
+		return "", ""
 	}
 	if itself {
 		output = w.proc.end()
 	} else {
 		output = w.proc.kill()
 	}
+	status = w.proc.cmd.ProcessState.String()
 	w.proc = nil
 	w.clear()
-	return output
+	return output, status
 }
 
 // clear removes what a process that died has left, apart from traces.
@@ -200,7 +204,7 @@ func (p *pool) attempt(w *worker, j job) (*tally, *place, error) {
 			if !timer.Stop() {
 				return nil, at, fmt.Errorf("hangs: no answer after %v", time.Since(begun).Round(time.Millisecond))
 			}
-			return nil, at, fmt.Errorf("the process died (%w)", err)
+			return nil, at, errDied
 		}
 		timer.Reset(p.timeout)
 		begun = time.Now()
@@ -224,6 +228,9 @@ func (p *pool) attempt(w *worker, j job) (*tally, *place, error) {
 type uselessError struct{ finding }
 
 func (*uselessError) Error() string { return errUseless.Error() }
+
+// errDied is returned when a process ended without an answer.
+var errDied = errors.New("the process died")
 
 // errMachinery is wrapped by errors that are faultfs's own, not those of a state.
 var errMachinery = errors.New("no state could be verified")

@@ -16,8 +16,12 @@ import (
 	"github.com/driftlesskv/driftless/faultfs/internal/tree"
 )
 
-// errExited is returned when Work ended its process.
-var errExited = errors.New("work ended its process")
+// errExited is returned when Work ended its process, errLeft when it did so with
+// status 0, as if all were well.
+var (
+	errExited = errors.New("work ended its process")
+	errLeft   = errors.New("work ended its process with status 0")
+)
 
 // errStuck is returned when Setup and Work took too long.
 var errStuck = errors.New("work took longer than its time-out")
@@ -38,6 +42,11 @@ func (r *run) recordUntil(ctx context.Context, o record.Options) (*trace.Trace, 
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, outcome{}, fmt.Errorf("make a directory for work: %w", err)
 	}
+	root, err := os.Open(dir)
+	if err != nil {
+		return nil, outcome{}, fmt.Errorf("open the directory for work: %w", err)
+	}
+	defer func() { _ = root.Close() }()
 	p, err := r.call.start(roleWork, base, func(p *process) (err error) {
 		p.cmd.Env = append(p.cmd.Env, envDir+"="+dir)
 		p.session, err = record.Start(p.cmd, o)
@@ -68,29 +77,37 @@ func (r *run) recordUntil(ctx context.Context, o record.Options) (*trace.Trace, 
 	}
 	switch {
 	case errors.Is(nextErr, errStuck):
-		return tr, out, errStuck
+		return tr, out, fmt.Errorf("%w of %v", errStuck, r.workTimeout)
 	case answerErr == nil && out.Failed && tr == nil:
 		return nil, out, nil // Setup failed, or joining
 	case tr != nil && nextErr == nil && answerErr != nil:
 		tr.Dir = dir
-		return tr, out, fmt.Errorf("%w: the process ended without an outcome\n%s", errExited, p.output)
+		exited := errExited
+		if p.cmd.ProcessState.Success() {
+			exited = errLeft
+		}
+		return tr, out, fmt.Errorf("%w: the process ended without an outcome (%v)\n%s", exited, p.cmd.ProcessState, p.output)
 	case nextErr != nil || answerErr != nil:
-		return nil, out, fmt.Errorf("record work: %w (does the test function reach this call of Run in the copy of the process?)\n%s", errors.Join(nextErr, answerErr), p.output)
+		return nil, out, fmt.Errorf("record work: %w (%v; does the test function reach this call of Run in the copy of the process?)\n%s", errors.Join(nextErr, answerErr), p.cmd.ProcessState, p.output)
 	}
 	tr.Dir = dir
-	return tr, out, r.compare(tr)
+	return tr, out, r.compare(tr, root)
 }
 
 // compare fails the test if the files that are there are not those that the recorded
 // operations make: then something changed them that the recorder did not see, such
-// as a server that Setup had started.
-func (r *run) compare(tr *trace.Trace) error {
+// as a server that Setup had started. root is the directory as it was made for Setup.
+func (r *run) compare(tr *trace.Trace, root *os.File) error {
 	r.t.Helper()
 	recorded, err := explore.Final(tr)
 	if err != nil {
 		return err
 	}
 	found, _, err := tree.Scan(tr.Dir)
+	if err != nil && !inPlace(root) {
+		r.replaced()
+		return nil
+	}
 	if err != nil {
 		return fmt.Errorf("look at what work has left: %w", err)
 	}
@@ -99,11 +116,29 @@ func (r *run) compare(tr *trace.Trace) error {
 			return b.What == record.BlindMap && strings.HasPrefix(line, b.Path+": ") // told already
 		})
 	})
-	if len(diff) > 0 {
+	switch {
+	case len(diff) == 0:
+	case !inPlace(root):
+		r.replaced()
+	default:
 		r.once(r.t.Errorf, "faultfs: blind spot: the files are not those that the recorded operations make; "+
 			"whatever else changes them has to be started by Work:\n    %s", strings.Join(diff[:min(len(diff), 10)], "\n    "))
 	}
 	return nil
+}
+
+// replaced fails the test because the directory that it was given is another one now,
+// or gone.
+func (r *run) replaced() {
+	r.t.Helper()
+	r.once(r.t.Errorf, "faultfs: blind spot: the directory itself was removed, renamed or replaced, of which nothing is recorded: Work may change only what is in it")
+}
+
+// inPlace reports whether the open directory is what is at its path.
+func inPlace(root *os.File) bool {
+	was, err := root.Stat()
+	is, statErr := os.Stat(root.Name())
+	return err == nil && statErr == nil && os.SameFile(was, is)
 }
 
 // answerOrKill waits for the outcome of p as long as ctx lasts.

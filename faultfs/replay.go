@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"strings"
+	"sync/atomic"
 
 	"github.com/driftlesskv/driftless/faultfs/internal/explore"
 	"github.com/driftlesskv/driftless/faultfs/internal/trace"
@@ -64,6 +65,15 @@ func (r replayID) find(models []Model) (*trace.Trace, *explore.Explorer, explore
 	return nil, nil, explore.State{}, fmt.Errorf("replay %s: the test has no model of that name", r)
 }
 
+// of reports whether the trace of r was kept by c.
+func (r replayID) of(c call) bool {
+	number, ok := strings.CutPrefix(filepath.Base(r.trace), callName(c)+"-")
+	return ok && !strings.ContainsAny(number, "-_")
+}
+
+// replayed is whether some call has taken the state of -faultfs.replay.
+var replayed atomic.Bool
+
 // replay writes the state of -faultfs.replay out twice: once to look at and once
 // to verify, in this process so that a debugger sees it.
 // It returns false if the state is one of another call.
@@ -73,9 +83,18 @@ func replay(t TB, call call, c *config, test Test) bool {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if filepath.Base(filepath.Dir(filepath.Dir(id.trace))) != filepath.Base(keptDir(call)) {
+	if _, err := os.Stat(id.trace); err != nil {
+		t.Fatalf("faultfs: replay: %v", err)
+	}
+	if !id.of(call) {
+		t.Cleanup(func() {
+			if !replayed.Load() {
+				t.Errorf("faultfs: replay: %s is not of a call of Run or Sweep that %s has made", id.trace, call.test)
+			}
+		})
 		return false
 	}
+	replayed.Store(true)
 	tr, x, s, err := id.find(c.models)
 	if err != nil {
 		t.Fatal(err)

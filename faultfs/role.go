@@ -1,6 +1,7 @@
 package faultfs
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -24,6 +25,13 @@ type TB interface {
 	Skipf(format string, args ...any)  // prints, and ends the test as skipped
 	SkipNow()                          // ends the test as skipped
 	Failed() bool                      // whether the test has failed
+}
+
+// needTB panics if there is no test.
+func needTB(t TB) {
+	if t == nil {
+		panic("faultfs: Run and Sweep need a test, such as a *testing.T, not nil")
+	}
 }
 
 // A copy of the test binary learns from its environment what it is for: the role,
@@ -79,7 +87,10 @@ func (c call) command(role, dir, tmp string) (*exec.Cmd, error) {
 	}
 	args := os.Args[1:]
 	if isTest() {
-		args = c.flags()
+		if strings.HasPrefix(c.test, "Benchmark") {
+			return nil, errors.New("copies of the test binary run no benchmarks: call Run and Sweep in a test")
+		}
+		args = append(c.flags(), passedOn(args)...)
 	}
 	cmd := exec.Command(exe, args...)
 	cmd.Env = append(os.Environ(), envRole+"="+role, envTest+"="+c.test, envCall+"="+strconv.Itoa(c.number), envDir+"="+dir,
@@ -90,16 +101,43 @@ func (c call) command(role, dir, tmp string) (*exec.Cmd, error) {
 // isTest reports whether this is a test binary.
 func isTest() bool { return flag.Lookup("test.run") != nil }
 
-// flags selects the one test of c, and passes on the flags that are not the testing
-// package's: those would write profiles over the parent's, or print.
+// flags selects the one test of c. An exit with status 0 is to end it by a panic, as
+// under go test: it is not how a function of a test ends well.
 func (c call) flags() []string {
-	flags := []string{"-test.run=" + selector(c.test), "-test.count=1", "-test.timeout=0"}
-	flag.Visit(func(f *flag.Flag) {
-		if !strings.HasPrefix(f.Name, "test.") || f.Name == "test.short" {
-			flags = append(flags, "-"+f.Name+"="+f.Value.String())
+	return []string{"-test.run=" + selector(c.test), "-test.count=1", "-test.timeout=0", "-test.paniconexit0"}
+}
+
+// passedOn returns the command line args without the flags of faultfs and, but for
+// -test.short, of the testing package: those would write profiles over the parent's,
+// or print.
+func passedOn(args []string) []string {
+	var kept []string
+	for len(args) > 0 {
+		arg := args[0]
+		if len(arg) < 2 || arg[0] != '-' || arg == "--" {
+			break // here the flags end
 		}
-	})
-	return append(flags, flag.Args()...)
+		name, _, hasValue := strings.Cut(strings.TrimPrefix(arg[1:], "-"), "=")
+		n := 1
+		if !hasValue && !isSwitch(name) {
+			n = min(2, len(args))
+		}
+		if name == "test.short" || !strings.HasPrefix(name, "test.") && !strings.HasPrefix(name, "faultfs.") {
+			kept = append(kept, args[:n]...)
+		}
+		args = args[n:]
+	}
+	return append(kept, args...)
+}
+
+// isSwitch reports whether the flag called name does without a value.
+func isSwitch(name string) bool {
+	f := flag.Lookup(name)
+	if f == nil {
+		return true
+	}
+	b, ok := f.Value.(interface{ IsBoolFlag() bool })
+	return ok && b.IsBoolFlag()
 }
 
 // selector returns the value of go test's -run that selects one test.

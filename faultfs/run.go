@@ -30,6 +30,7 @@ var ErrUnsupported = record.ErrUnsupported
 // Run starts copies of the test binary that run the same test function up to this
 // call; see [Test].
 func Run(t TB, test Test, options ...Option) Report {
+	needTB(t)
 	t.Helper()
 	r, past := newRun(t, test, options)
 	if r == nil {

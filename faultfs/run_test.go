@@ -223,14 +223,6 @@ func TestNestedFindsABadRecovery(t *testing.T) {
 	require.Contains(t, s.Errors(), "run_test.go")
 }
 
-func TestScratchIsRemoved(t *testing.T) {
-	dir := t.TempDir()
-	faultfs.Run(t, faultfs.Test{Work: save{}.five, Verify: verify}, faultfs.In(dir))
-	left, err := os.ReadDir(dir)
-	require.NoError(t, err)
-	require.Empty(t, left)
-}
-
 func TestSeedGivesTheSameStates(t *testing.T) {
 	var lines []string
 	for range 2 {

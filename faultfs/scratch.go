@@ -1,9 +1,12 @@
 package faultfs
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 )
 
@@ -26,12 +29,18 @@ func scratch(base string) (dir string, remove func(), err error) {
 	if err != nil {
 		return "", nil, fmt.Errorf("make a directory for states: %w", err)
 	}
-	if dir, err = filepath.EvalSymlinks(dir); err != nil {
+	if dir, err = filepath.Abs(dir); err == nil {
+		dir, err = filepath.EvalSymlinks(dir)
+	}
+	if err != nil {
 		return "", nil, fmt.Errorf("resolve the directory for states: %w", err)
 	}
 	lock, err := os.Create(filepath.Join(dir, "lock"))
 	if err == nil {
 		err = tryLock(lock)
+	}
+	if err == nil {
+		_, err = lock.WriteString(lockText)
 	}
 	if err != nil {
 		_ = removeAll(dir)
@@ -43,6 +52,10 @@ func scratch(base string) (dir string, remove func(), err error) {
 		_ = lock.Close()
 	}, nil
 }
+
+// lockText is in the file whose lock says that a scratch directory is in use: a
+// directory without it is somebody's own, whatever its name.
+const lockText = "in use by faultfs while it is locked\n"
 
 // staleAfter is how old a scratch directory without a lock must be to have been left
 // behind.
@@ -61,11 +74,22 @@ func removeStale(base string) {
 		if err != nil {
 			continue
 		}
-		if tryLock(lock) == nil {
+		text, err := io.ReadAll(io.LimitReader(lock, int64(len(lockText)+1)))
+		if err == nil && string(text) == lockText && tryLock(lock) == nil {
 			_ = removeAll(dir)
 		}
 		_ = lock.Close()
 	}
+}
+
+// errFull is returned when what Verify says can be about the directory for states.
+var errFull = errors.New("the file system of the directory for states is full: give another with the option In")
+
+// isFull reports whether next to nothing can be written in dir.
+func isFull(dir string) bool {
+	err := os.WriteFile(filepath.Join(dir, "probe"), make([]byte, 64<<10), 0o600)
+	_ = os.Remove(filepath.Join(dir, "probe"))
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
 }
 
 // removeAll removes dir with what a state can hold, directories without

@@ -93,7 +93,7 @@ func (r *run) keep(from string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("read a trace: %w", err)
 	}
-	f, err := os.CreateTemp(r.kept, "*.trace")
+	f, err := os.CreateTemp(r.kept, callName(r.call)+"-*.trace")
 	if err != nil {
 		return "", fmt.Errorf("keep a trace: %w", err)
 	}
@@ -105,7 +105,13 @@ func (r *run) keep(from string) (string, error) {
 
 // keptDir is where failures of c are kept.
 func keptDir(c call) string {
-	return filepath.Join(os.TempDir(), fmt.Sprintf("faultfs-failures-%d", os.Getuid()), fmt.Sprintf("%s-%d", unsafeRunes.ReplaceAllString(c.test, "_"), c.number))
+	return filepath.Join(os.TempDir(), fmt.Sprintf("faultfs-failures-%d", os.Getuid()), callName(c))
+}
+
+// callName is what the names of the traces of c that are kept begin with, so that
+// they can be told apart wherever they are copied to.
+func callName(c call) string {
+	return fmt.Sprintf("%s-%d", unsafeRunes.ReplaceAllString(c.test, "_"), c.number)
 }
 
 var unsafeRunes = regexp.MustCompile(`[^A-Za-z0-9_.-]+`)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/driftlesskv/driftless/faultfs/internal/record"
@@ -16,20 +17,22 @@ import (
 // ways:
 //
 //   - it surfaces: Work returns an error that wraps the errno injected
-//     ([errors.Is]), or tells [W.Surfaced] of one after it, or ends its process,
-//     other than by a panic;
+//     ([errors.Is]), or tells [W.Surfaced] of one after it, or ends its process
+//     with a status other than 0, but not by a panic, or ends the test by Fatal;
 //   - it is masked: Work goes on rightly without the operation. The call site then
 //     has to be named by a [Masked] option.
 //
 // After either, what was acknowledged must hold in every state. A short write
-// surfaces as any error at all. A slow operation must not make Work fail. After one
-// that hangs, Work is killed.
+// surfaces as any error at all, and so does a fault in a process that Work started,
+// such as a command: an errno does not come out of it. A slow operation must not
+// make Work fail. After one that hangs, Work is killed.
 //
 // The sweep of a fault ends when Work ends before its n-th operation. Budget and
 // States are for all runs of one fault and model together.
 func Sweep(t TB, test Test, options ...Option) Report {
+	needTB(t)
 	t.Helper()
-	r, past := newRun(t, test, options)
+	r, past := newRun(t, test, append(slices.Clip(options), sweeping))
 	if r == nil {
 		return past
 	}
@@ -58,6 +61,9 @@ func Sweep(t TB, test Test, options ...Option) Report {
 	r.call.end(report)
 	return report
 }
+
+// sweeping is an option of all calls of Sweep.
+var sweeping = optionFunc(func(c *config) { c.sweeping = true })
 
 // sweep is one call of Sweep.
 type sweep struct {
@@ -146,6 +152,11 @@ func (s *sweep) inject(f Fault, n int) (hit, error) {
 		h.stuck, err = true, nil
 	case errors.Is(err, errExited):
 		h.died, err = err.Error(), nil
+	case errors.Is(err, errLeft):
+		err = nil // the same as if Work had returned nil
+	}
+	if err == nil && (h.trace == nil || h.out.Lost) { // Setup failed, for one
+		err = errors.New(h.out.Text)
 	}
 	if err != nil {
 		return h, err

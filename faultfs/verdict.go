@@ -37,9 +37,11 @@ func (s *sweep) classify(f Fault, h hit, sum *SweepReport) {
 }
 
 // surfaced reports whether the program told of the fault: by the error that Work
-// returned, by one that it passed to W.Surfaced after the fault, or by ending.
+// returned, by one that it passed to W.Surfaced after the fault, or by ending. An
+// errno does not come out of another process; any error does for one of those.
 func (h hit) surfaced(f Fault) bool {
-	if h.died != "" || slices.Contains(h.out.Surfaced, f.errno) || f.short && h.out.Failed {
+	elsewhere := h.op.PID != h.out.PID
+	if h.died != "" || h.out.Fatal || slices.Contains(h.out.Surfaced, f.errno) || h.out.Failed && (f.short || elsewhere) {
 		return true
 	}
 	for _, m := range h.trace.Marks {

@@ -98,11 +98,14 @@ const heartbeat = 1000
 
 // explore verifies the states of the crash points of j, each distinct one once.
 func (v *verifier) explore(j job) (*tally, error) {
-	done := &tally{}
+	done, begun := &tally{}, time.Now()
 	skip := j.After != ""
 	var failed error
 	for p := j.From; p < j.To && failed == nil; p++ {
-		if done.Cut {
+		share := j.upTo(p, begun)
+		cut := !skip && share.ended(done.Distinct)
+		if cut {
+			done.Cut = true
 			done.Left++
 			continue
 		}
@@ -110,9 +113,10 @@ func (v *verifier) explore(j job) (*tally, error) {
 			done.Explored++
 			if done.Explored%heartbeat == 0 {
 				failed = v.answer.Encode(event{})
+				cut = !skip && share.ended(done.Distinct)
 			}
-			if !v.isNew(s, done) || failed != nil {
-				return failed == nil
+			if failed != nil || cut || !v.isNew(s, done) {
+				return failed == nil && !cut
 			}
 			done.Distinct++
 			id := s.ID()
@@ -122,16 +126,14 @@ func (v *verifier) explore(j job) (*tally, error) {
 				return true
 			}
 			failed = v.verify(s, v.trace, place{Trace: j.Trace, State: id})
-			done.Cut = j.ended(done.Distinct)
-			return failed == nil && !done.Cut
+			cut = share.ended(done.Distinct)
+			return failed == nil && !cut
 		})
 		done.Sampled = done.Sampled || !all
+		done.Cut = done.Cut || cut
 	}
 	return done, failed
 }
-
-// stateKey tells states apart: by the files and by the marks before the power cut.
-type stateKey [16]byte
 
 // isNew reports whether no state equal to s was met before, and takes note of it.
 func (v *verifier) isNew(s explore.State, done *tally) bool {
@@ -174,6 +176,9 @@ func (v *verifier) verify(s explore.State, tr *trace.Trace, at place) error {
 	}
 	out := check(v.test, &State{dir: dir, model: s.Model().Name, marks: marksOf(tr, s)})
 	useless := failing(v.t, &out)
+	if out.Failed && isFull(v.dir) {
+		return errFull
+	}
 	if out.Failed {
 		if at.Root != "" { // the next recovery overwrites its trace
 			kept := filepath.Join(v.dir, fmt.Sprintf("bad-%d-%d.trace", os.Getpid(), v.made))
@@ -219,18 +224,12 @@ func (v *verifier) write(s explore.State) (string, error) {
 		return "", fmt.Errorf("make a directory for a state: %w", err)
 	}
 	if err := s.Tree.Write(dir); err != nil {
+		if isFull(v.dir) {
+			err = errors.Join(errFull, err)
+		}
 		return "", fmt.Errorf("write out a state: %w", err)
 	}
 	return dir, nil
-}
-
-func (j job) options() explore.Options {
-	return explore.Options{Subsets: j.Subsets, Samples: j.Samples, Seed: j.Seed}
-}
-
-// ended reports whether the job has to stop after so many states.
-func (j job) ended(states int) bool {
-	return j.Limit > 0 && states >= j.Limit || !j.Until.IsZero() && time.Now().After(j.Until)
 }
 
 // marksOf returns the marks before the power cut of s.

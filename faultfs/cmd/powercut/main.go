@@ -8,10 +8,19 @@
 // command in each. A verify command that exits with a status other than 0 has found
 // a bug, and powercut prints which operations were lost and which sync was missing.
 //
-// Both commands are run by sh -c, in the directory. What the program acknowledged
-// before the power cut, it says with lines on standard output, each in one write:
+// Both commands are run by sh -c, in the directory, with nothing to read on standard
+// input. The recording ends with the work command: what that leaves in the background
+// is killed, and counts only as far as it came until then. A verify command that the
+// shell cannot run in any state, by its status 126 or 127, is a mistake in usage.
+//
+// What the program acknowledged before the power cut, it says with lines on standard
+// output, each in a write of its own:
 //
 //	echo "faultfs: ack put 3"
+//
+// Several such lines in one write are an error, for nobody knows what was done in
+// between. A program that buffers its output has to flush after each; stdbuf -oL
+// makes most do so, and python -u.
 //
 // The verify command finds the acknowledgements so far in the file that
 // $POWERCUT_ACKED names, one "put 3" in each line, in $POWERCUT_BEGUN those of
@@ -100,7 +109,16 @@ func usage(flags *flag.FlagSet) {
 	_, _ = fmt.Fprintln(flags.Output(), "usage: powercut -work 'CMD' -verify 'CMD' [flags]")
 	_, _ = fmt.Fprintln(flags.Output(), "\nexample:\n  powercut -work 'echo new >f.tmp && sync f.tmp && mv f.tmp f && echo \"faultfs: ack f\"' \\\n           -verify '! grep -q f \"$POWERCUT_ACKED\" || grep -q new f'\n\nflags:")
 	flags.PrintDefaults()
+	_, _ = fmt.Fprintln(flags.Output(), notes)
 }
+
+// notes are what goes wrong most easily.
+const notes = `
+Commands run by sh -c, in the directory, without standard input. What the work command
+leaves in the background is killed when it ends, and recorded until then. Lines
+"faultfs: ack NAME ARGS..." and "faultfs: begin NAME ARGS..." on standard output are
+marks; each must be a write of its own: a program that buffers its output has to flush
+after each (stdbuf -oL, python -u).`
 
 // options checks s and returns it as options of faultfs.
 func (s settings) options(rest []string) ([]faultfs.Option, error) {
@@ -109,6 +127,8 @@ func (s settings) options(rest []string) ([]faultfs.Option, error) {
 		return nil, fmt.Errorf("what is %q? a command with spaces wants quotes", rest[0])
 	case s.work == "" || s.verify == "":
 		return nil, fmt.Errorf("both -work and -verify are needed; see -help")
+	case s.exhaustive && s.states > 0:
+		return nil, fmt.Errorf("-exhaustive explores all states, and -states not")
 	case s.nested > 0 && s.recover == "":
 		return nil, fmt.Errorf("-nested needs -recover")
 	case s.budget <= 0 || s.stateTimeout <= 0 || s.workTimeout <= 0 || s.states < 0 || s.nested < 0:

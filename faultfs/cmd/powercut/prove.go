@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"strings"
 	"time"
@@ -21,12 +22,17 @@ import (
 func prove(out io.Writer, s settings, options []faultfs.Option) int {
 	p := &printer{out: out}
 	done := make(chan struct{})
+	var report faultfs.Report
 	go func() { // what ends a test ends this goroutine
 		defer close(done)
 		defer p.cleanup()
-		faultfs.Run(p, s.test(), options...)
+		report = faultfs.Run(p, s.test(), options...)
 	}()
 	<-done
+	if status := neverRun(report); status != "" {
+		p.Logf("powercut: %s in every state: the shell cannot run the command, and no state was verified", status)
+		return exitUsage
+	}
 	if p.failed {
 		return exitViolation
 	}
@@ -34,6 +40,27 @@ func prove(out io.Writer, s settings, options []faultfs.Option) int {
 		return exitUsage
 	}
 	return exitClean
+}
+
+// cannotRun matches what is said of a command that the shell cannot run.
+var cannotRun = regexp.MustCompile(`^(?:recover: )?(the \w+ command: exit status 12[67])\n`)
+
+// neverRun returns how the verify or the recover command ended if the shell could run
+// it in no state at all; else empty. In some states it may be what was lost.
+func neverRun(report faultfs.Report) (status string) {
+	for _, m := range report.Models {
+		if m.Found < m.Verified() {
+			return ""
+		}
+		for _, v := range m.Violations {
+			found := cannotRun.FindStringSubmatch(v.Text)
+			if found == nil {
+				return ""
+			}
+			status = found[1]
+		}
+	}
+	return status
 }
 
 // test returns the commands as a test.

@@ -81,6 +81,9 @@ func (q *request) end() reply {
 		defer q.w.s.finishing.Unlock()
 		q.w.s.deliver(rec)
 	}
+	if q.w.s.lines.takeHeaped() {
+		return fail(unix.EBADMSG)
+	}
 	return reply{}
 }
 
@@ -95,8 +98,18 @@ func (q *request) mark(text []byte, ack bool) reply {
 
 // lines are the unfinished lines that processes have written.
 type lines struct {
-	mu   sync.Mutex
-	rest map[[2]int][]byte // by process and descriptor
+	mu     sync.Mutex
+	rest   map[[2]int][]byte // by process and descriptor
+	heaped bool              // one write held several marks: End fails with EBADMSG
+}
+
+// takeHeaped returns whether one write held several marks, and forgets it.
+func (l *lines) takeHeaped() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	heaped := l.heaped
+	l.heaped = false
+	return heaped
 }
 
 // maxLine is how long a line that is a mark may be.
@@ -119,12 +132,15 @@ func (q *request) takeLines(t *target, w writing) {
 	defer l.mu.Unlock()
 	key := [2]int{q.t.proc.tgid, fd}
 	data = append(l.rest[key], data...)
-	for {
+	for marks := 0; ; {
 		line, rest, found := bytes.Cut(data, []byte("\n"))
 		if !found {
 			break
 		}
-		q.takeLine(string(line))
+		if q.takeLine(string(line)) {
+			marks++
+		}
+		l.heaped = l.heaped || marks > 1
 		data = rest
 	}
 	if l.rest == nil {
@@ -136,18 +152,20 @@ func (q *request) takeLines(t *target, w writing) {
 	}
 }
 
-func (q *request) takeLine(line string) {
+// takeLine reports whether line is a mark, and takes it.
+func (q *request) takeLine(line string) bool {
 	rest, found := strings.CutPrefix(line, "faultfs: ")
 	if !found {
-		return
+		return false
 	}
 	words := strings.Fields(rest)
 	if len(words) < 2 || words[0] != "begin" && words[0] != "ack" {
-		return
+		return false
 	}
 	args, err := json.Marshal(words[2:])
 	if err != nil {
-		return
+		return false
 	}
 	q.rec.mark(trace.Mark{Ack: words[0] == "ack", Op: words[1], Args: args, Site: q.where()})
+	return true
 }
