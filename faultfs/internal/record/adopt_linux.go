@@ -114,7 +114,6 @@ func (q *request) adopt(op *trace.Op, p *place) {
 	}
 	if n := q.rec.at(&st); n != nil && st.Mode&unix.S_IFMT != unix.S_IFDIR {
 		op.Kind, op.Ino = trace.Link, n.ino // it had gone only for a while
-		q.rec.setNameless(n, false)
 		return
 	}
 	q.madeAs(op, &st)

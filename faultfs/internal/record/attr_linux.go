@@ -4,6 +4,7 @@ package record
 
 import (
 	"encoding/binary"
+	"strings"
 	"syscall"
 	"unsafe"
 
@@ -39,10 +40,8 @@ func (q *request) chmod(t *target, errno syscall.Errno) func(mode uint64) reply 
 			} else {
 				err = unix.Chmod(t.path(), op.Mode)
 			}
-			// The kernel may have left out a bit.
-			var st unix.Stat_t
-			if err == nil && unix.Fstat(t.fd, &st) == nil {
-				op.Mode = uint32(st.Mode) & 0o7777
+			if err == nil {
+				modeNow(t, op) // the kernel may have left out a bit
 			}
 			return errnoOf(err)
 		})
@@ -150,28 +149,39 @@ func (q *request) setxattr(t *target, errno syscall.Errno) reply {
 	if errno != 0 || uint64(len(value)) != q.n.args[3] {
 		return goOn
 	}
-	return q.attribute(t, trace.Op{Kind: trace.Setxattr, Attr: name, Data: value}, func(op *trace.Op) syscall.Errno {
-		var err error
+	return q.xattr(t, trace.Op{Kind: trace.Setxattr, Attr: name, Data: value}, func() error {
 		if q.call == filter.Fsetxattr {
-			err = unix.Fsetxattr(t.fd, name, value, q.flags(4))
-		} else {
-			err = unix.Setxattr(t.path(), name, value, q.flags(4))
+			return unix.Fsetxattr(t.fd, name, value, q.flags(4))
 		}
-		if err == nil {
-			q.aclMode(t, op)
-		}
-		return errnoOf(err)
+		return unix.Setxattr(t.path(), name, value, q.flags(4))
 	})
 }
 
 // maxXattr is the kernel's limit of a value.
 const maxXattr = 65536
 
-// aclMode records the permission bits if an access control list changed them.
-func (q *request) aclMode(t *target, by *trace.Op) {
+// xattr serves op, which is about an extended attribute. Trees keep those of users.
+// Of an access control list they keep what it does to the mode.
+func (q *request) xattr(t *target, op trace.Op, perform func() error) reply {
+	if op.Attr == "system.posix_acl_access" {
+		op = trace.Op{Kind: trace.Chmod, Mode: uint32(t.st.Mode) & 0o7777}
+	} else if !strings.HasPrefix(op.Attr, "user.") {
+		return goOn
+	}
+	return q.attribute(t, op, func(op *trace.Op) syscall.Errno {
+		err := perform()
+		if op.Kind == trace.Chmod {
+			modeNow(t, op)
+		}
+		return errnoOf(err)
+	})
+}
+
+// modeNow completes op with the mode that t has.
+func modeNow(t *target, op *trace.Op) {
 	var st unix.Stat_t
-	if by.Attr == "system.posix_acl_access" && unix.Fstat(t.fd, &st) == nil && st.Mode != t.st.Mode {
-		q.rec.add(trace.Op{Kind: trace.Chmod, Ino: by.Ino, Mode: uint32(st.Mode) & 0o7777, PID: by.PID, Site: by.Site})
+	if unix.Fstat(t.fd, &st) == nil {
+		op.Mode = uint32(st.Mode) & 0o7777
 	}
 }
 
@@ -184,10 +194,10 @@ func (q *request) removexattr(t *target, errno syscall.Errno) reply {
 	if errno != 0 {
 		return goOn
 	}
-	return q.attribute(t, trace.Op{Kind: trace.Removexattr, Attr: name}, func(*trace.Op) syscall.Errno {
+	return q.xattr(t, trace.Op{Kind: trace.Removexattr, Attr: name}, func() error {
 		if q.call == filter.Fremovexattr {
-			return errnoOf(unix.Fremovexattr(t.fd, name))
+			return unix.Fremovexattr(t.fd, name)
 		}
-		return errnoOf(unix.Removexattr(t.path(), name))
+		return unix.Removexattr(t.path(), name)
 	})
 }

@@ -175,8 +175,8 @@ func (q *request) awaitPipe(fd int) bool {
 	}
 }
 
-// clone serves the ioctls FICLONE and FICLONERANGE.
-func (q *request) clone() reply {
+// ioctl serves those that change files.
+func (q *request) ioctl() reply {
 	t, errno := q.byFD(q.fd(0))
 	if errno != 0 {
 		return q.cannot(errno)
@@ -186,6 +186,15 @@ func (q *request) clone() reply {
 		q.changesElsewhere(t, 0)
 		return goOn
 	}
+	switch uint32(q.n.args[1]) {
+	case filter.CloneFile, filter.CloneRange:
+		return q.clone(t)
+	}
+	return fail(unix.EOPNOTSUPP) // as file systems without them; fallocate does the same
+}
+
+// clone serves FICLONE and FICLONERANGE.
+func (q *request) clone(t *target) reply {
 	r := unix.FileCloneRange{Src_fd: int64(q.fd(2))}
 	if uint32(q.n.args[1]) == filter.CloneRange {
 		raw := q.w.scratch[:32]

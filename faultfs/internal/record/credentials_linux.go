@@ -9,35 +9,34 @@ import (
 )
 
 // What the supervisor does for a process it does with its own rights, and what it
-// makes belongs to its own user. Of a process with others that has to be said. It is
-// looked up once for each process and program: one that changes later on and goes on
-// without an exec is not noticed.
+// makes belongs to its own user. Of a thread with others that has to be said.
 
 // ownCredentials are those of this process.
-var ownCredentials = sync.OnceValue(func() [2]string {
+var ownCredentials = sync.OnceValue(func() [4]string {
 	status, err := os.ReadFile("/proc/thread-self/status")
 	if err != nil {
-		return [2]string{}
+		return [4]string{}
 	}
 	return credentials(status)
 })
 
-// otherCredentials reports whether the process with this /proc/PID/status runs as
-// another user or group than this one.
+// otherCredentials reports whether the thread with this /proc/TID/status runs as
+// another user or group than this process, or with other capabilities.
 func otherCredentials(status []byte) bool {
 	own := ownCredentials()
 	return own[0] != "" && credentials(status) != own
 }
 
-// credentials returns the effective and the file system ID of the user, and those of
-// the group.
-func credentials(status []byte) (ids [2]string) {
-	for i, name := range []string{"\nUid:", "\nGid:"} {
+// credentials returns the effective and the file system ID of the user, those of the
+// group, the other groups and the effective capabilities.
+func credentials(status []byte) (c [4]string) {
+	for i, name := range []string{"\nUid:", "\nGid:", "\nGroups:", "\nCapEff:"} {
 		_, rest, _ := bytes.Cut(status, []byte(name))
 		line, _, _ := bytes.Cut(rest, []byte("\n"))
-		if f := bytes.Fields(line); len(f) == 4 { // real, effective, saved, file system
-			ids[i] = string(f[1]) + " " + string(f[3])
+		c[i] = string(line)
+		if f := bytes.Fields(line); i < 2 && len(f) == 4 { // real, effective, saved, file system
+			c[i] = string(f[1]) + " " + string(f[3])
 		}
 	}
-	return ids
+	return c
 }

@@ -8,11 +8,13 @@ import (
 	"net"
 	"os"
 	"testing"
+	"unsafe"
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
 	"github.com/driftlesskv/driftless/faultfs/internal/record"
+	"github.com/driftlesskv/driftless/faultfs/internal/record/filter"
 	"github.com/driftlesskv/driftless/faultfs/internal/trace"
 )
 
@@ -69,6 +71,27 @@ func TestClone(t *testing.T) {
 	}
 	require.EqualValues(t, 4096, tr.Ops[4].Off)
 	require.EqualValues(t, 4096, tr.Ops[4].Len)
+}
+
+var partReserve = part("reserve", func(dir string) error {
+	content := bytes.Repeat([]byte("x"), 8192)
+	if err := os.WriteFile(dir+"/f", content, 0o600); err != nil {
+		return err
+	}
+	return openThen(dir+"/f", unix.O_RDWR, func(fd int) error {
+		someBytes = [256]byte{16: 255} // struct space_resv: 0 to 255
+		var errs []error
+		for _, request := range []uintptr{filter.Reserve, filter.Unreserve, filter.Reserve64, filter.Unreserve64, filter.ZeroRange} {
+			errs = append(errs, fails(raw(unix.SYS_IOCTL, uintptr(fd), request, uintptr(unsafe.Pointer(&someBytes))), unix.EOPNOTSUPP))
+		}
+		return first(errs...)
+	})
+})
+
+// The forerunners of fallocate are what this file system does not have.
+func TestReserve(t *testing.T) {
+	tr := run(t, partReserve, shm(t), record.Options{})
+	require.Len(t, tr.Ops, 2)
 }
 
 var partDirect = part("direct", func(dir string) error {

@@ -4,7 +4,6 @@ package record_test
 
 import (
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"syscall"
@@ -136,23 +135,6 @@ func TestUnseenFiles(t *testing.T) {
 		require.Equal(t, record.BlindUnknown, tr.Blind[i].What)
 		require.Equal(t, path, tr.Blind[i].Path)
 	}
-}
-
-var partAlien = part("alien", func(dir string) error {
-	cmd := exec.Command("/bin/sh", "-c", "echo x >f; echo y >>f")
-	cmd.Dir = dir
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534, NoSetGroups: true}}
-	return first(os.WriteFile(dir+"/own", nil, 0o600), cmd.Run())
-})
-
-func TestOtherCredentials(t *testing.T) {
-	testenv.NeedRoot(t) // only root has others
-	dir := shm(t)
-	require.NoError(t, os.Chmod(dir, 0o777))
-	tr := run(t, partAlien, dir, record.Options{})
-	require.Len(t, tr.Blind, 1)
-	require.Equal(t, record.BlindCredentials, tr.Blind[0].What)
-	require.Equal(t, "sh", tr.Sites[tr.Blind[0].Site].Process)
 }
 
 var rootParts = map[string]string{

@@ -67,7 +67,7 @@ func init() {
 		filter.CopyFileRange: (*request).copyFileRange,
 		filter.Sendfile:      (*request).sendfile,
 		filter.Splice:        (*request).splice,
-		filter.Ioctl:         (*request).clone,
+		filter.Ioctl:         (*request).ioctl,
 
 		filter.Mmap:         (*request).mmap,
 		filter.Mprotect:     (*request).mprotect,
@@ -77,18 +77,28 @@ func init() {
 		filter.IoSetup:      func(q *request) reply { return q.refuse(BlindAIO) },
 		filter.IoSubmit:     func(q *request) reply { return q.refuse(BlindAIO) },
 
-		filter.Umask:     (*request).umask,
-		filter.Execve:    (*request).execve,
-		filter.Execveat:  (*request).execve,
-		filter.Setrlimit: (*request).setrlimit,
-		filter.Prlimit64: (*request).setrlimit,
-		filter.Clone3:    (*request).clone3,
-		filter.Bind:      (*request).bind,
+		filter.Bind: (*request).bind,
 	}
-	for _, c := range []filter.Call{filter.Chroot, filter.PivotRoot, filter.Unshare, filter.Setns, filter.Mount, filter.MoveMount, filter.Clone} {
-		handlers[c] = (*request).changeRoot
-	}
+	addProcessHandlers()
 	addAttributeHandlers()
+}
+
+// addProcessHandlers adds the calls that change what is known about a process.
+func addProcessHandlers() {
+	h := handlers[:]
+	h[filter.Umask] = (*request).umask
+	h[filter.Execve] = (*request).execve
+	h[filter.Execveat] = (*request).execve
+	h[filter.Setrlimit] = (*request).setrlimit
+	h[filter.Prlimit64] = (*request).setrlimit
+	h[filter.Clone3] = (*request).clone3
+	for _, c := range []filter.Call{filter.Chroot, filter.PivotRoot, filter.Unshare, filter.Setns, filter.Mount, filter.MoveMount, filter.Clone} {
+		h[c] = (*request).changeRoot
+	}
+	for c := filter.Setuid; c <= filter.Capset; c++ {
+		always[c] = true
+		h[c] = (*request).setCredentials
+	}
 }
 
 // addAttributeHandlers adds the calls about attributes.

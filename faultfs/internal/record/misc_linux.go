@@ -22,6 +22,12 @@ func (q *request) umask() reply {
 	return goOn
 }
 
+// setCredentials makes the thread one that we know nothing about.
+func (q *request) setCredentials() reply {
+	q.w.s.procs.forgetThread(q.t)
+	return goOn
+}
+
 // execve makes the process one that we know nothing about.
 func (q *request) execve() reply {
 	q.w.s.procs.forget(q.t.proc)

@@ -10,17 +10,14 @@ import (
 	"github.com/driftlesskv/driftless/faultfs/internal/trace"
 )
 
-// inPlace serves a call that changes a name in a directory: if that is watched, with
-// serve.
+// inPlace serves, with serve, a call that changes a name in a directory, which may be
+// elsewhere.
 func (q *request) inPlace(dirfd int, addr uint64, serve func(p *place) reply) reply {
 	p, errno := q.place(dirfd, addr)
 	if errno != 0 {
 		return q.cannot(errno)
 	}
 	defer p.shut()
-	if p.ino == 0 {
-		return goOn
-	}
 	return serve(p)
 }
 
@@ -28,6 +25,9 @@ func (q *request) inPlace(dirfd int, addr uint64, serve func(p *place) reply) re
 // lock of names held.
 func (q *request) named(dirfd int, addr uint64, op trace.Op, perform func(p *place) error) reply {
 	return q.inPlace(dirfd, addr, func(p *place) reply {
+		if p.ino == 0 {
+			return goOn
+		}
 		q.lock(&q.rec.names)
 		defer q.rec.names.Unlock()
 		op.Dir, op.Name = p.ino, p.plain()
@@ -72,24 +72,45 @@ func (q *request) symlink(text uint64, dirfd int, addr uint64) reply {
 
 func (q *request) unlink(dirfd int, addr uint64, flags int) reply {
 	return q.inPlace(dirfd, addr, func(p *place) reply {
+		if p.ino == 0 && !q.rec.holds(p) {
+			return goOn
+		}
 		q.lock(&q.rec.names)
 		defer q.rec.names.Unlock()
 		var st unix.Stat_t
-		op := trace.Op{Kind: trace.Unlink, Dir: p.ino, Name: p.plain(), Ino: q.entry(p, &st)}
-		if flags&unix.AT_REMOVEDIR != 0 {
-			op.Kind = trace.Rmdir
-		}
-		return q.do(&op, func(Fault) syscall.Errno {
+		perform := func(Fault) syscall.Errno {
 			errno := errnoOf(retry(func() error { return unix.Unlinkat(p.dir, p.name, flags) }))
 			if errno == 0 {
 				q.dropped(&st)
 			}
 			return errno
-		})
+		}
+		if p.ino == 0 {
+			_ = p.stat(&st)
+			return q.elsewhere(perform)
+		}
+		op := trace.Op{Kind: trace.Unlink, Dir: p.ino, Name: p.plain(), Ino: q.entry(p, &st)}
+		if flags&unix.AT_REMOVEDIR != 0 {
+			op.Kind = trace.Rmdir
+		}
+		return q.do(&op, perform)
 	})
 }
 
-// dropped notes that an entry of what st was of is gone.
+// holds reports whether what is at p is watched.
+func (r *recording) holds(p *place) bool {
+	var st unix.Stat_t
+	return p.stat(&st) == nil && r.at(&st) != nil
+}
+
+// elsewhere does what changes a name elsewhere of a watched inode. It is no operation
+// of the trace, but which inodes have names must be known.
+func (q *request) elsewhere(perform func(Fault) syscall.Errno) reply {
+	q.alien()
+	return reply{errno: perform(Fault{})}
+}
+
+// dropped notes that an entry of what st was of, if anything, is gone.
 func (q *request) dropped(st *unix.Stat_t) {
 	if st.Nlink == 1 || st.Mode&unix.S_IFMT == unix.S_IFDIR {
 		q.rec.setNameless(q.rec.at(st), true)
@@ -108,19 +129,26 @@ func (q *request) link(fromfd int, from uint64, dirfd int, addr uint64, flags in
 			return q.cannot(errno)
 		}
 		defer t.shut()
+		if p.ino == 0 && t.inode == nil {
+			return goOn
+		}
 		q.lock(&q.rec.names)
 		defer q.rec.names.Unlock()
 		if t.inode == nil {
 			return q.linkIn(t, p)
 		}
-		op := trace.Op{Kind: trace.Link, Dir: p.ino, Name: p.plain(), Ino: t.inode.ino}
-		return q.do(&op, func(Fault) syscall.Errno {
+		perform := func(Fault) syscall.Errno {
 			errno := linkTarget(t, p)
 			if errno == 0 {
 				q.rec.setNameless(t.inode, false)
 			}
 			return errno
-		})
+		}
+		if p.ino == 0 {
+			return q.elsewhere(perform)
+		}
+		op := trace.Op{Kind: trace.Link, Dir: p.ino, Name: p.plain(), Ino: t.inode.ino}
+		return q.do(&op, perform)
 	})
 }
 

@@ -97,6 +97,44 @@ func TestXattrOperations(t *testing.T) {
 	testTable(t, xattrOperations)
 }
 
+// acl is an access control list: rwx for the owner, for another user, and as the
+// mask; r-x for the group, and nothing for others.
+var acl = append([]byte{2, 0, 0, 0},
+	1, 0, 7, 0, 255, 255, 255, 255,
+	2, 0, 7, 0, 1, 0, 0, 0,
+	4, 0, 5, 0, 255, 255, 255, 255,
+	16, 0, 7, 0, 255, 255, 255, 255,
+	32, 0, 0, 0, 255, 255, 255, 255,
+)
+
+const (
+	aclAccess  = "system.posix_acl_access"
+	aclDefault = "system.posix_acl_default"
+)
+
+var otherXattrOperations = table([]operation{
+	{"access control list", func(fd int) error {
+		return first(
+			unix.Fsetxattr(fd, aclAccess, acl, 0), fails(unix.Setxattr("f", aclAccess, acl[:5], 0), unix.EINVAL), unix.Removexattr("f", aclAccess),
+			unix.Setxattr("d", aclDefault, acl, 0), os.Mkdir("d/e", 0o777), os.WriteFile("d/e/f", nil, 0o666), unix.Removexattr("d", aclDefault),
+		)
+	}, []string{"chmod 4 770", "chmod 4 770 failed: invalid argument", "chmod 4 770", "mkdir 2/e =5 770", "create 5/f =6 660"}},
+	{"other xattrs", func(fd int) error {
+		_, _ = unix.Setxattr("f", "trusted.a", []byte("1"), 0), unix.Fremovexattr(fd, "trusted.a") // only root may
+		return first(fails(unix.Setxattr("f", "other", nil, 0), unix.EOPNOTSUPP))
+	}, []string{}},
+})
+
+// What trees do not keep is in no trace; but access control lists change modes.
+func TestOtherXattrs(t *testing.T) {
+	probe := filepath.Join(shm(t), "probe")
+	require.NoError(t, os.WriteFile(probe, nil, 0o600))
+	if err := unix.Setxattr(probe, aclAccess, acl, 0); errors.Is(err, unix.ENOTSUP) {
+		testenv.Skip(t, "the file system has no access control lists: "+err.Error())
+	}
+	testTable(t, otherXattrOperations)
+}
+
 var partMoves = part("moves", func(dir string) error {
 	out := filepath.Dir(dir) + "/out"
 	file := func(name, text string) error { return os.WriteFile(out+"/"+name, []byte(text), 0o640) }

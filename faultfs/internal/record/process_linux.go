@@ -15,8 +15,7 @@ import (
 type process struct {
 	tgid    int
 	pidfd   int
-	alien   bool // it has other credentials than this process
-	threads int  // how many are in the table; guarded by its mutex
+	threads int // how many are in the table; guarded by its mutex
 
 	mu    sync.Mutex
 	umask int // -1: not known
@@ -29,9 +28,10 @@ type process struct {
 
 // thread is a thread that made a notified call.
 type thread struct {
-	tid  int
-	proc *process
-	call int // /proc/TID/syscall; -1 if that could not be opened
+	tid   int
+	proc  *process
+	alien bool // it has other credentials than this process
+	call  int  // /proc/TID/syscall; -1 if that could not be opened
 
 	refs int  // guarded by the table's mutex
 	gone bool // no longer in the table: closed when refs is 0
@@ -87,14 +87,14 @@ func (p *processes) look(tid int) (*thread, error) {
 		return nil, err
 	}
 	tgid := statusField(status, "Tgid:", 10)
-	t := &thread{tid: tid, proc: p.procs[tgid]}
+	t := &thread{tid: tid, proc: p.procs[tgid], alien: otherCredentials(status)}
 	// A pidfd of a process that is gone says so; the number can be in use again.
 	if t.proc == nil || unix.PidfdSendSignal(t.proc.pidfd, 0, nil, 0) != nil {
 		pidfd, err := unix.PidfdOpen(tgid, 0)
 		if err != nil {
 			return nil, err
 		}
-		t.proc = &process{tgid: tgid, pidfd: pidfd, alien: otherCredentials(status), umask: statusField(status, "Umask:", 8)}
+		t.proc = &process{tgid: tgid, pidfd: pidfd, umask: statusField(status, "Umask:", 8)}
 	}
 	if t.call, err = unix.Open(dir+"/syscall", unix.O_RDONLY|unix.O_CLOEXEC, 0); err != nil {
 		t.call = -1
@@ -143,6 +143,16 @@ func (p *processes) close(t *thread) {
 	shut(t.proc.pidfd)
 	if p.procs[t.proc.tgid] == t.proc {
 		delete(p.procs, t.proc.tgid)
+	}
+}
+
+// forgetThread makes what is known about t be looked up again: it is about to get
+// other credentials. Each thread has its own.
+func (p *processes) forgetThread(t *thread) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !t.gone {
+		p.drop(t)
 	}
 }
 

@@ -54,6 +54,7 @@ type inode struct {
 
 	// nameless: the last name is gone. Once it is closed, a file outside can get
 	// its number. (One inside cannot unseen: all that are made inside are noted.)
+	// Only what came without a name, by O_TMPFILE, can get one again.
 	nameless bool
 }
 
@@ -89,11 +90,14 @@ func (r *recording) lookup(fd int, st *unix.Stat_t) *inode {
 	return nil
 }
 
-// at returns the watched inode that st, of an entry of a watched directory, is of.
+// at returns the watched inode that st, of something with a name, is of, or nil.
 func (r *recording) at(st *unix.Stat_t) *inode {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.inodes[idOf(st)]
+	if n := r.inodes[idOf(st)]; n != nil && !n.nameless {
+		return n
+	}
+	return nil
 }
 
 // number reserves a number for an inode that is about to be made.

@@ -22,7 +22,7 @@ func (q *request) rename(fromfd int, from uint64, tofd int, to uint64, flags int
 		return q.cannot(errno)
 	}
 	defer new.shut()
-	if old.ino == 0 && new.ino == 0 {
+	if old.ino == 0 && new.ino == 0 && !q.rec.holds(new) {
 		return goOn
 	}
 	q.lock(&q.rec.names)
@@ -38,6 +38,8 @@ func (q *request) rename(fromfd int, from uint64, tofd int, to uint64, flags int
 		return goOn // two names of one inode: nothing happens
 	}
 	switch {
+	case old.ino == 0 && new.ino == 0:
+		return q.elsewhere(func(Fault) syscall.Errno { return q.rearrange(m) })
 	case old.ino == 0:
 		return q.moveIn(m)
 	case new.ino == 0:
@@ -61,10 +63,15 @@ func (m *move) refused(over bool) bool {
 	return over && m.flags&unix.RENAME_NOREPLACE != 0 || !over && m.exchange()
 }
 
-func (m *move) do() syscall.Errno {
-	return errnoOf(retry(func() error {
+// rearrange does m, by which what was at the new name may lose it.
+func (q *request) rearrange(m move) syscall.Errno {
+	errno := errnoOf(retry(func() error {
 		return unix.Renameat2(m.old.dir, m.old.name, m.new.dir, m.new.name, uint(m.flags))
 	}))
+	if errno == 0 && !m.exchange() {
+		q.dropped(&m.to)
+	}
+	return errno
 }
 
 // move renames within the watched directory.
@@ -74,22 +81,12 @@ func (q *request) move(m move) reply {
 		Ino: q.entry(m.old, &m.from), Over: q.entry(m.new, &m.to), Exchange: m.exchange(),
 	}
 	return q.do(&op, func(Fault) syscall.Errno {
-		errno := m.do()
-		if errno == 0 && !m.exchange() {
-			q.replaced(m)
-			if m.flags&unix.RENAME_WHITEOUT != 0 {
-				q.whiteout(m, &op)
-			}
+		errno := q.rearrange(m)
+		if errno == 0 && m.flags&unix.RENAME_WHITEOUT != 0 {
+			q.whiteout(m, &op)
 		}
 		return errno
 	})
-}
-
-// replaced notes that what was at the new name has lost it.
-func (q *request) replaced(m move) {
-	if m.to.Ino != 0 {
-		q.dropped(&m.to)
-	}
 }
 
 // whiteout records the device that a rename left at the old name.
@@ -122,7 +119,7 @@ func (q *request) moveIn(m move) reply {
 		op.Ino = q.rec.number()
 	}
 	return q.do(&op, func(Fault) syscall.Errno {
-		errno := m.do()
+		errno := q.rearrange(m)
 		if errno != 0 {
 			return errno
 		}
@@ -130,9 +127,6 @@ func (q *request) moveIn(m move) reply {
 			q.arrived(&op, m.new)
 			q.adoptBelow(&op, m.new, false)
 			return 0
-		}
-		if !m.exchange() {
-			q.replaced(m)
 		}
 		q.adoptAlso(&op, m.new, came, false)
 		return 0
@@ -151,7 +145,7 @@ func (q *request) moveOut(m move) reply {
 		came = q.bringFrom(m.new, m.old)
 	}
 	return q.do(&op, func(Fault) syscall.Errno {
-		errno := m.do()
+		errno := q.rearrange(m)
 		if errno != 0 {
 			return errno
 		}

@@ -65,9 +65,7 @@ func (q *request) mayBlock() {
 // perform may complete op, and sets q.val if the result is not 0.
 func (q *request) do(op *trace.Op, perform func(f Fault) syscall.Errno) reply {
 	op.PID, op.Site = q.t.proc.tgid, q.where()
-	if q.t.proc.alien {
-		q.rec.note(BlindCredentials, "", op.Site)
-	}
+	q.alien()
 	at := q.rec.start(op)
 	f := q.fault(op)
 	if f.Delay > 0 {
@@ -90,6 +88,13 @@ func (q *request) do(op *trace.Op, perform func(f Fault) syscall.Errno) reply {
 		q.rec.finish(at, op)
 	}
 	return reply{val: q.val, errno: op.Err}
+}
+
+// alien notes that what is done here would be done by somebody else.
+func (q *request) alien() {
+	if q.t.alien {
+		q.rec.note(BlindCredentials, "", q.where())
+	}
 }
 
 // fault asks what goes wrong with op.

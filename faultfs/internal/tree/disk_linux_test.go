@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -102,6 +103,32 @@ func TestWriteThenScanIsTheSame(t *testing.T) {
 	require.NoError(t, unix.Stat(to+"/sparse", &st))
 	require.Less(t, st.Blocks, int64(10000), "holes stay holes")
 	t.Log("xattrs:", xattrs)
+}
+
+// Paths may be longer than the kernel takes at once.
+func TestWriteDeep(t *testing.T) {
+	a, in := made("x"), tree.Root
+	for ino := range tree.Ino(100) {
+		a.Make(10+ino, tree.Inode{Mode: tree.ModeDir | 0o755})
+		a.Enter(in, strings.Repeat("d", 100), 10+ino)
+		in = 10 + ino
+	}
+	a.Enter(in, "deep", 2)
+	a.Enter(tree.Root, "z", 2)
+	a.Chmod(10, 0o500)
+	a.Paths(func(e tree.Entry, _ string) bool {
+		a.Chown(e.Ino, uint32(os.Geteuid()), uint32(os.Getegid()))
+		return true
+	})
+	to := t.TempDir() + "/to"
+	require.NoError(t, os.Mkdir(to, 0o700))
+	fds := openFiles(t)
+	require.NoError(t, a.Write(to))
+	require.Equal(t, fds, openFiles(t))
+	b, _, err := tree.Scan(to)
+	require.NoError(t, err)
+	require.Empty(t, tree.Diff(a, b))
+	require.NoError(t, os.Chmod(to+"/"+strings.Repeat("d", 100), 0o700)) // to be removed
 }
 
 func TestWriteFails(t *testing.T) {

@@ -1,11 +1,11 @@
 package tree
 
 import (
-	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -73,7 +73,9 @@ func (w *writer) entry(e Entry, path string) error {
 	w.leave(e.Depth)
 	in := w.fds[e.Depth-1]
 	if e.Linked > 0 {
-		return w.fail("link", path, unix.Linkat(w.fds[0], w.first[e.Linked], in, e.Name, 0))
+		return w.reach(w.first[e.Linked], func(dir int, first string) error {
+			return w.fail("link", path, unix.Linkat(dir, first, in, e.Name, 0))
+		})
 	}
 	if !n.isDir() {
 		w.first[e.Order] = path
@@ -123,49 +125,47 @@ func (w *writer) mkdir(in int, name, path string, n *node) error {
 func (w *writer) closeDirs() error {
 	for i := len(w.dirs) - 1; i >= 0; i-- {
 		d := w.dirs[i]
-		if w.chowns(d.node) {
-			if err := unix.Fchownat(w.fds[0], d.path, int(d.node.UID), int(d.node.GID), unix.AT_SYMLINK_NOFOLLOW); err != nil {
-				return w.fail("chown", d.path, err)
-			}
+		mode := d.node.Mode & modePerm
+		if mode == 0o700 && !w.chowns(d.node) {
+			continue
 		}
-		if mode := d.node.Mode & modePerm; mode != 0o700 {
-			if err := unix.Fchmodat(w.fds[0], d.path, mode, 0); err != nil {
-				return w.fail("chmod", d.path, err)
+		err := w.reach(d.path, func(dir int, path string) error {
+			if w.chowns(d.node) {
+				if err := unix.Fchownat(dir, path, int(d.node.UID), int(d.node.GID), unix.AT_SYMLINK_NOFOLLOW); err != nil {
+					return w.fail("chown", d.path, err)
+				}
 			}
+			return w.fail("chmod", d.path, unix.Fchmodat(dir, path, mode, 0))
+		})
+		if err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
+// reach calls do with path as the kernel takes it: not too long, from a directory.
+func (w *writer) reach(path string, do func(dir int, path string) error) error {
+	dir, rest := w.fds[0], path
+	for len(rest) >= unix.PathMax {
+		end := strings.LastIndexByte(rest[:unix.PathMax], '/')
+		fd, err := unix.Openat(dir, rest[:end], unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+		if dir != w.fds[0] {
+			_ = unix.Close(dir) // only looked through
+		}
+		if err != nil {
+			return w.fail("open", path, err)
+		}
+		dir, rest = fd, rest[end+1:]
+	}
+	if dir != w.fds[0] {
+		defer func() { _ = unix.Close(dir) }()
+	}
+	return do(dir, rest)
+}
+
 func (w *writer) chowns(n *node) bool {
 	return w.uid == 0 && (int(n.UID) != w.uid || int(n.GID) != w.gid)
-}
-
-func (w *writer) file(in int, name, path string, n *node) error {
-	fd, err := unix.Openat(in, name, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
-	if err != nil {
-		return w.fail("create", path, err)
-	}
-	err = w.fill(fd, path, n)
-	if closed := unix.Close(fd); err == nil {
-		err = w.fail("close", path, closed)
-	}
-	return err
-}
-
-func (w *writer) fill(fd int, path string, n *node) error {
-	if err := w.contents(fd, n); err != nil {
-		return w.fail("write", path, err)
-	}
-	if err := w.xattrs(fd, path, n); err != nil {
-		return err
-	}
-	if w.chowns(n) {
-		if err := unix.Fchown(fd, int(n.UID), int(n.GID)); err != nil {
-			return w.fail("chown", path, err)
-		}
-	}
-	return w.fail("chmod", path, unix.Fchmod(fd, n.Mode&modePerm))
 }
 
 // special sets what a file that is not opened has.
@@ -188,60 +188,6 @@ func (w *writer) xattrs(fd int, path string, n *node) error {
 	for _, x := range n.xattrs {
 		if err := unix.Fsetxattr(fd, x.name, []byte(x.value), 0); err != nil {
 			return w.fail("set xattr", path, err)
-		}
-	}
-	return nil
-}
-
-// contents writes runs of blocks, and the size if a hole is last.
-func (w *writer) contents(fd int, n *node) error {
-	end := int64(0)
-	for _, c := range n.chunks {
-		for i := 0; i < chunkBlocks; i++ {
-			from := i
-			w.iov = w.iov[:0]
-			off := c.index*chunkSize + int64(i)*BlockSize
-			at := off
-			for i < chunkBlocks && c.blocks[i] != nil {
-				w.iov = append(w.iov, c.blocks[i].data[:min(BlockSize, n.size-at)])
-				at += int64(len(w.iov[i-from]))
-				i++
-			}
-			if len(w.iov) == 0 {
-				continue
-			}
-			if err := writeAll(fd, w.iov, off); err != nil {
-				return err
-			}
-			end = at
-		}
-	}
-	if end == n.size {
-		return nil
-	}
-	return unix.Ftruncate(fd, n.size)
-}
-
-// writeAll goes on after a short write, and after a signal.
-func writeAll(fd int, iov [][]byte, off int64) error {
-	for len(iov) > 0 {
-		n, err := unix.Pwritev(fd, iov, off)
-		if errors.Is(err, unix.EINTR) {
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		if n == 0 {
-			return unix.EIO
-		}
-		off += int64(n)
-		for len(iov) > 0 && n >= len(iov[0]) {
-			n -= len(iov[0])
-			iov = iov[1:]
-		}
-		if n > 0 {
-			iov[0] = iov[0][n:]
 		}
 	}
 	return nil

@@ -86,6 +86,16 @@ const (
 	MoveMount
 	Clone
 	Clone3
+	Setuid // from here on those that change credentials
+	Setgid
+	Setreuid
+	Setregid
+	Setresuid
+	Setresgid
+	Setfsuid
+	Setfsgid
+	Setgroups
+	Capset
 	Calls // how many there are
 )
 
@@ -112,6 +122,8 @@ var Names = [Calls]string{
 	Chroot: "chroot", PivotRoot: "pivot_root", Bind: "bind",
 	IoUringEnter: "io_uring_enter", IoSubmit: "io_submit",
 	Unshare: "unshare", Setns: "setns", Mount: "mount", MoveMount: "move_mount", Clone: "clone", Clone3: "clone3",
+	Setuid: "setuid", Setgid: "setgid", Setreuid: "setreuid", Setregid: "setregid", Setresuid: "setresuid", Setresgid: "setresgid",
+	Setfsuid: "setfsuid", Setfsgid: "setfsgid", Setgroups: "setgroups", Capset: "capset",
 }
 
 // String returns the kernel's name of c.

@@ -137,6 +137,11 @@ var conditions = []struct {
 	{filter.Ioctl, [6]uint64{1: 0x5401}, false},
 	{filter.Ioctl, [6]uint64{1: 0x40049409}, true},
 	{filter.Ioctl, [6]uint64{1: 0x4020940d | high}, true},
+	{filter.Ioctl, [6]uint64{1: 0x40305828}, true},
+	{filter.Ioctl, [6]uint64{1: 0x40305829}, true},
+	{filter.Ioctl, [6]uint64{1: 0x4030582a}, true},
+	{filter.Ioctl, [6]uint64{1: 0x4030582b}, true},
+	{filter.Ioctl, [6]uint64{1: 0x40305839}, true},
 }
 
 // high is in the upper half of an argument that is an int, where it means nothing.

@@ -18,6 +18,13 @@ const (
 
 	CloneFile  = 0x40049409 // FICLONE
 	CloneRange = 0x4020940d // FICLONERANGE
+
+	// The forerunners of fallocate.
+	Reserve     = 0x40305828 // FS_IOC_RESVSP
+	Unreserve   = 0x40305829 // FS_IOC_UNRESVSP
+	Reserve64   = 0x4030582a // FS_IOC_RESVSP64
+	Unreserve64 = 0x4030582b // FS_IOC_UNRESVSP64
+	ZeroRange   = 0x40305839 // FS_IOC_ZERO_RANGE
 )
 
 // action is what the filter does with a call.
@@ -52,7 +59,7 @@ var special = map[Call]rule{
 	Mprotect:      {conds: []cond{{arg: 2, set: ProtWrite}}},
 	PkeyMprotect:  {conds: []cond{{arg: 2, set: ProtWrite}}},
 	Msync:         {conds: []cond{{arg: 2, set: MsyncSync}}},
-	Ioctl:         {conds: []cond{{arg: 1, oneOf: []uint32{CloneFile, CloneRange}}}},
+	Ioctl:         {conds: []cond{{arg: 1, oneOf: []uint32{CloneFile, CloneRange, Reserve, Unreserve, Reserve64, Unreserve64, ZeroRange}}}},
 	Unshare:       {conds: []cond{{arg: 0, set: CloneMounts | CloneUsers}}},
 	Clone:         {conds: []cond{{arg: 0, set: CloneMounts}}},
 	Prlimit64:     {conds: []cond{{arg: 2, set: math.MaxUint32}}}, // a pointer to new limits, not nil
