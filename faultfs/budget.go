@@ -21,16 +21,8 @@ func (b budget) half() budget {
 	return b
 }
 
-// less returns b after so many states.
-func (b budget) less(states int) budget {
-	if b.states > 0 {
-		b.states = max(1, b.states-states)
-	}
-	return b
-}
-
 // plan gives j its share: of what is left, an equal part for each of the left jobs.
-func (b budget) plan(j *job, left int, done tally) {
+func (b budget) plan(j *job, left, verified int) {
 	if !b.shared {
 		j.Until = b.until
 		return
@@ -39,6 +31,6 @@ func (b budget) plan(j *job, left int, done tally) {
 	now := time.Now()
 	j.Until = now.Add(b.until.Sub(now) / time.Duration(max(1, rounds)))
 	if b.states > 0 {
-		j.Limit = max(1, (b.states-done.Distinct-done.Nested)/left)
+		j.Limit = max(1, (b.states-verified)/left)
 	}
 }

@@ -46,13 +46,11 @@ func (r *run) exploreModel(tr *trace.Trace, m Model) ModelReport {
 	if r.nested > 0 {
 		work = share.half()
 	}
-	sum, err := r.pool.run(r.pointJobs(x, path, m), work.plan, bad)
-	sum.unify()
+	var sum tally
+	err = r.pool.run(&sum, r.pointJobs(x, path, m), work.plan, bad)
+	report.Distinct = sum.Verified
 	if err == nil && r.nested > 0 {
-		var inner tally
-		share = share.less(sum.Distinct)
-		inner, err = r.pool.run(r.nestedJobs(path, m, sum.States, share.states), share.plan, bad)
-		sum.add(inner)
+		err = r.pool.run(&sum, r.nestedJobs(path, m, sum.States), share.plan, bad)
 	}
 	stop()
 	for _, text := range sum.Blind {
@@ -60,8 +58,8 @@ func (r *run) exploreModel(tr *trace.Trace, m Model) ModelReport {
 			r.once(r.t.Errorf, "faultfs: blind spot in Recover: %s", text)
 		}
 	}
-	report.Explored, report.Distinct = sum.Explored, sum.Distinct
-	report.Recoveries, report.Nested = sum.Recoveries, sum.distinct()-sum.Distinct
+	report.Explored = sum.Explored
+	report.Recoveries, report.Nested = sum.Recoveries, sum.Verified-report.Distinct
 	report.Exhaustive = err == nil && !sum.Cut && !sum.Sampled
 	report.Left = sum.Left
 	report.Elapsed = time.Since(begun)
@@ -118,11 +116,11 @@ const (
 
 // nestedJobs cuts off the recoveries from the states ids, in random order. What they
 // sample suffices for about so many distinct states, most of them being equal.
-func (r *run) nestedJobs(path string, m Model, ids []string, states int) []job {
+func (r *run) nestedJobs(path string, m Model, ids []string) []job {
 	rng := rand.New(rand.NewPCG(r.seed, 2))
 	rng.Shuffle(len(ids), func(a, b int) { ids[a], ids[b] = ids[b], ids[a] })
 	recoveries := max(1, len(ids)*(1+deeper*(r.nested-1)))
-	each := 4 * states / recoveries
+	each := 4 * r.states / recoveries
 	var jobs []job
 	for some := range slices.Chunk(ids, batch) {
 		j := r.newJob(path, m)

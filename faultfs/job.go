@@ -1,7 +1,6 @@
 package faultfs
 
 import (
-	"slices"
 	"time"
 
 	"github.com/driftlesskv/driftless/faultfs/internal/explore"
@@ -81,55 +80,42 @@ type finding struct {
 	Text string // what Recover or Verify said, or how the process ended
 }
 
-// tally counts what a job did.
+// tally is what a job did, or several.
 type tally struct {
 	Explored   int      // legal states, equal ones counted each time
-	Distinct   int      // different ones
+	Verified   int      // different ones
 	Recoveries int      // that were recorded and cut off
-	Nested     int      // states of these, each process counting equal ones once
-	Keys       []byte   // of the states verified, 16 bytes each
-	States     []string // ids of the distinct states
+	Keys       []byte   // of the states verified, a stateKey each
+	States     []string // the ids of the first of them, those of Work
 	Cut        bool     // Until or Limit ended it
 	Sampled    bool     // some crash point had more legal states than were explored
 	Left       int      // crash points that Until or Limit left out altogether
 	Blind      []string // what the recorder could not see of recoveries
+
+	met map[stateKey]struct{} // of several, instead of Keys
 }
 
 // stateKey tells states apart: by the files and by the marks before the power cut.
 type stateKey [16]byte
 
-// distinct returns how many different states were verified, whichever process met
-// them.
-func (s *tally) distinct() int {
-	all := make(map[stateKey]struct{}, len(s.Keys)/len(stateKey{}))
-	for key := range slices.Chunk(s.Keys, len(stateKey{})) {
-		all[stateKey(key)] = struct{}{}
+// add adds what a job did. Of equal states that several processes met it keeps one.
+func (s *tally) add(o tally) {
+	if s.met == nil {
+		s.met = map[stateKey]struct{}{}
 	}
-	return len(all)
-}
-
-// unify leaves one of equal states that several processes met.
-func (s *tally) unify() {
-	met := make(map[stateKey]struct{}, s.Distinct)
-	keys, states := s.Keys[:0], s.States[:0]
-	for i := range s.States {
-		key := stateKey(s.Keys[i*len(stateKey{}):])
-		if _, again := met[key]; !again {
-			met[key] = struct{}{}
-			keys, states = append(keys, key[:]...), append(states, s.States[i])
+	for i := 0; i < len(o.Keys)/len(stateKey{}); i++ {
+		key := stateKey(o.Keys[i*len(stateKey{}):])
+		if _, met := s.met[key]; met {
+			continue
+		}
+		s.met[key] = struct{}{}
+		if i < len(o.States) {
+			s.States = append(s.States, o.States[i])
 		}
 	}
-	s.Keys, s.States, s.Distinct = keys, states, len(states)
-}
-
-// add adds what another job did.
-func (s *tally) add(o tally) {
+	s.Verified = len(s.met)
 	s.Explored += o.Explored
-	s.Distinct += o.Distinct
 	s.Recoveries += o.Recoveries
-	s.Nested += o.Nested
-	s.Keys = append(s.Keys, o.Keys...)
-	s.States = append(s.States, o.States...)
 	s.Cut = s.Cut || o.Cut
 	s.Sampled = s.Sampled || o.Sampled
 	s.Left += o.Left

@@ -101,11 +101,11 @@ func (v *verifier) innerStates(j job, done *tally, x *explore.Explorer, tr *trac
 			if !v.isNew(s, done) {
 				return true
 			}
-			done.Nested++
+			done.Verified++
 			found = append(found, s)
 			at.State = s.ID()
 			failed = v.verify(s, tr, at)
-			done.Cut = j.ended(done.Nested)
+			done.Cut = j.ended(done.Verified)
 			return failed == nil && !done.Cut
 		})
 		done.Sampled = done.Sampled || !all

@@ -49,15 +49,14 @@ func (p *pool) close() {
 	}
 }
 
-// run does jobs and returns what they did together. plan is called for each just
-// before it starts, with how many have not started, it included, and what those
-// that ended did; bad is called for each violation. Neither is called twice at a
-// time. The error is one of the machinery.
-func (p *pool) run(jobs []job, plan func(j *job, left int, done tally), bad func(finding)) (tally, error) {
+// run does jobs and adds what they did to sum. plan is called for each just before it
+// starts, with how many have not started, it included, and how many states were
+// verified; bad is called for each violation. Neither is called twice at a time. The
+// error is one of the machinery.
+func (p *pool) run(sum *tally, jobs []job, plan func(j *job, left, verified int), bad func(finding)) error {
 	var (
 		wg     sync.WaitGroup
 		mu     sync.Mutex
-		sum    tally
 		failed error
 	)
 	p.bad = bad
@@ -65,7 +64,7 @@ func (p *pool) run(jobs []job, plan func(j *job, left int, done tally), bad func
 		w := <-p.free
 		mu.Lock()
 		stop := failed != nil
-		plan(&j, len(jobs)-i, sum)
+		plan(&j, len(jobs)-i, sum.Verified)
 		mu.Unlock()
 		if stop {
 			p.free <- w
@@ -83,7 +82,7 @@ func (p *pool) run(jobs []job, plan func(j *job, left int, done tally), bad func
 		})
 	}
 	wg.Wait()
-	return sum, failed
+	return failed
 }
 
 // deaths is how many states of one job may kill or hang the process that verifies
@@ -93,12 +92,10 @@ const deaths = 3
 // do runs j in the process of w. A state that ends the process, or takes too long,
 // is a violation; the next process goes on after it.
 func (p *pool) do(w *worker, j job) (tally, error) {
-	var sum tally
 	for n := 0; ; n++ {
 		done, at, err := p.attempt(w, j)
 		if done != nil {
-			sum.add(*done)
-			return sum, nil
+			return *done, nil
 		}
 		var useless *uselessError
 		output, status := w.end(errors.As(err, &useless))
@@ -110,13 +107,12 @@ func (p *pool) do(w *worker, j job) (tally, error) {
 			useless.Text += "\n" + output
 			p.report(useless.finding)
 		case at == nil || errors.Is(err, errMachinery):
-			return sum, fmt.Errorf("verify: %w\n%s", err, output)
+			return tally{}, fmt.Errorf("verify: %w\n%s", err, output)
 		default:
 			p.report(finding{w.kept(*at, j), fmt.Sprintf("%v\n%s", err, output)})
 		}
 		if n+1 == deaths {
-			sum.Cut = true
-			return sum, nil
+			return tally{Cut: true}, nil
 		}
 		j = j.resumed(*at)
 	}
@@ -211,7 +207,9 @@ func (p *pool) attempt(w *worker, j job) (*tally, *place, error) {
 		switch {
 		case e.At != nil:
 			at = e.At
-			p.seen.Add(1)
+			if at.State != recording {
+				p.seen.Add(1)
+			}
 		case e.Bad != nil && e.Useless:
 			return nil, at, &uselessError{*e.Bad}
 		case e.Bad != nil:

@@ -146,7 +146,7 @@ func (r *run) shrink(x *explore.Explorer, s explore.State, text string, j job) (
 func (r *run) violates(s explore.State, j job) string {
 	j.States = []string{s.ID()}
 	said := ""
-	_, err := r.pool.run([]job{j}, func(*job, int, tally) {}, func(f finding) { said = f.Text })
+	err := r.pool.run(new(tally), []job{j}, func(*job, int, int) {}, func(f finding) { said = f.Text })
 	if err != nil {
 		return ""
 	}

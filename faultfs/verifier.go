@@ -103,7 +103,7 @@ func (v *verifier) explore(j job) (*tally, error) {
 	var failed error
 	for p := j.From; p < j.To && failed == nil; p++ {
 		share := j.upTo(p, begun)
-		cut := !skip && share.ended(done.Distinct)
+		cut := !skip && share.ended(done.Verified)
 		if cut {
 			done.Cut = true
 			done.Left++
@@ -113,12 +113,12 @@ func (v *verifier) explore(j job) (*tally, error) {
 			done.Explored++
 			if done.Explored%heartbeat == 0 {
 				failed = v.answer.Encode(event{})
-				cut = !skip && share.ended(done.Distinct)
+				cut = !skip && share.ended(done.Verified)
 			}
 			if failed != nil || cut || !v.isNew(s, done) {
 				return failed == nil && !cut
 			}
-			done.Distinct++
+			done.Verified++
 			id := s.ID()
 			done.States = append(done.States, id)
 			if skip {
@@ -126,7 +126,7 @@ func (v *verifier) explore(j job) (*tally, error) {
 				return true
 			}
 			failed = v.verify(s, v.trace, place{Trace: j.Trace, State: id})
-			cut = share.ended(done.Distinct)
+			cut = share.ended(done.Verified)
 			return failed == nil && !cut
 		})
 		done.Sampled = done.Sampled || !all
@@ -159,7 +159,7 @@ func (v *verifier) these(j job) (*tally, error) {
 		if err := v.verify(s, v.trace, place{Trace: j.Trace, State: id}); err != nil {
 			return nil, err
 		}
-		done.Distinct++
+		done.Verified++
 	}
 	return done, nil
 }
