@@ -112,7 +112,7 @@ func (y *story) missing() []string {
 	var said []string
 	for _, l := range y.losses {
 		op := y.tr.Ops[l.Op]
-		for _, target := range syncTargets(op) {
+		for _, target := range syncTargets(op, l) {
 			text := fmt.Sprintf("%s after #%d and before %s", y.whatSync(op, target), l.Op, y.deadline(l.Op))
 			if why := y.inVain(l); why != "" {
 				text += "; " + why
@@ -133,11 +133,14 @@ func (y *story) whatSync(op trace.Op, target tree.Ino) string {
 	return sync + y.names.of(target)
 }
 
-// syncTargets returns the inodes whose fsync makes op durable everywhere.
-func syncTargets(op trace.Op) []tree.Ino {
+// syncTargets returns the inodes whose fsync makes durable everywhere what was lost of
+// op: of a rename, the directories of the lost names.
+func syncTargets(op trace.Op, l explore.Loss) []tree.Ino {
 	switch {
-	case op.Kind == trace.Rename && op.To != op.Dir:
-		return []tree.Ino{op.To, op.Dir}
+	case op.Kind == trace.Rename:
+		return slices.DeleteFunc([]tree.Ino{op.To, op.Dir}, func(dir tree.Ino) bool {
+			return !slices.ContainsFunc(l.Pieces, func(p explore.Piece) bool { return p.Dir == dir })
+		})
 	case changesNames(op.Kind):
 		return []tree.Ino{op.Dir}
 	}
@@ -193,6 +196,8 @@ func (y *story) inVain(l explore.Loss) string {
 		return fmt.Sprintf("#%d failed with %s, and the kernel does not write those pages again", l.Failed, errnoName(y.tr.Ops[l.Failed].Err))
 	case l.Overlapped >= 0:
 		return fmt.Sprintf("#%d began before the operation had ended", l.Overlapped)
+	case l.Narrow >= 0:
+		return y.line(l.Narrow) + " does not cover that"
 	case l.Late >= 0 && y.tr.Ops[l.Late].End < y.at:
 		return fmt.Sprintf("the medium did not do what #%d asked for", l.Late)
 	case l.Late >= 0:

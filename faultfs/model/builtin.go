@@ -1,5 +1,7 @@
 package model
 
+import "strconv"
+
 // The built-in models. See docs of each; those of a file system stand for its
 // default mount options on Linux.
 var (
@@ -14,19 +16,23 @@ var (
 
 	// Ext4 is ext4 with data=ordered and delayed allocation: names go through a
 	// journal in order, data does not wait for them. A rename that was not
-	// preceded by an fsync can leave a file of the right size full of zeros.
+	// preceded by an fsync can leave a file of the right size full of zeros, and
+	// fdatasync of the file does not commit one.
 	Ext4 = Model{Name: "ext4", Tear: 4096, SizeAlone: true, Order: Journal, Fsync: Earlier, DropFailed: true}
 
-	// XFS is XFS: a journal of names as in Ext4; a size follows its data.
-	XFS = Model{Name: "xfs", Tear: 4096, Order: Journal, Fsync: Earlier, DropFailed: true}
+	// XFS is XFS: a journal of names as in Ext4, which fdatasync commits as well; a
+	// size follows its data.
+	XFS = Model{Name: "xfs", Tear: 4096, Order: Journal, Fsync: Earlier, FdatasyncNames: true, DropFailed: true}
 
 	// Btrfs is btrfs: between two transactions fsync logs the one file with its
-	// names, and no other change.
+	// names, and no other change. A rename of a file between directories is there
+	// at once, or after an fsync of the new directory with the old name beside it.
 	Btrfs = Model{Name: "btrfs", Tear: 4096, Order: Journal, Fsync: OwnNames, DropFailed: true}
 
 	// FAT32 is vfat on Linux: nothing is ordered, blocks are not cleared, and a
-	// rename is two changes. No overwrite by rename is atomic under it.
-	FAT32 = Model{Name: "fat32", Tear: 512, SizeAlone: true, Stale: true, Fsync: OwnNames, Rename: Halves, DropFailed: true}
+	// rename is two changes. No overwrite by rename is atomic under it. Fsync of a
+	// file writes one sector of its directory, in which its name may not be whole.
+	FAT32 = Model{Name: "fat32", Tear: 512, SizeAlone: true, Stale: true, Rename: Halves, DropFailed: true}
 )
 
 // All returns the built-in models.
@@ -37,7 +43,7 @@ func All() []Model {
 // Torn returns m with a tear size of n bytes.
 func (m Model) Torn(n int64) Model {
 	m.Tear = n
-	m.Name += "+torn"
+	m.Name += "+torn" + strconv.FormatInt(n, 10)
 	return m
 }
 
@@ -51,7 +57,7 @@ func (m Model) LyingFlush() Model {
 // CollateralDamage returns m on flash with erase blocks of n bytes.
 func (m Model) CollateralDamage(n int64) Model {
 	m.Collateral = n
-	m.Name += "+collateral"
+	m.Name += "+collateral" + strconv.FormatInt(n, 10)
 	return m
 }
 

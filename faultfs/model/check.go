@@ -17,5 +17,8 @@ func (m Model) Check() error {
 	if m.Order > Journal || m.Fsync > Earlier || m.Rename > Halves {
 		return fmt.Errorf("model %s: Order, Fsync or Rename is no rule of package model", m.Name)
 	}
+	if m.FdatasyncNames && m.Fsync != Earlier {
+		return fmt.Errorf("model %s: FdatasyncNames is a rule of Earlier", m.Name)
+	}
 	return nil
 }

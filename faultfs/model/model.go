@@ -42,6 +42,10 @@ type Model struct {
 	// file that is synced.
 	Fsync Fsync
 
+	// FdatasyncNames: with Earlier, fdatasync of a file commits the links, renames
+	// and unlinks of it, as fsync does. Without, of its names only the creation.
+	FdatasyncNames bool
+
 	// Rename is how the two names of a rename reach the medium.
 	Rename Rename
 
@@ -79,7 +83,9 @@ const (
 	FileOnly Fsync = iota
 
 	// OwnNames: also the names of this file, and those of the directories above
-	// it that are new.
+	// it that are new. The sync of a directory carries the names in it: of a file
+	// that was renamed from another directory the new name, and not that the old
+	// one is gone.
 	OwnNames
 
 	// Earlier: every change of names, sizes and attributes up to the last change

@@ -33,6 +33,7 @@ type atom struct {
 	cut      bool // a size that is smaller than the one before
 	dropped  bool // a sync of it failed: no later one tries again
 	withFile bool // a name that the fsync of the inode itself makes durable
+	carried  bool // until it is durable, it is there with the next atom and never without
 
 	ino  tree.Ino // that data, a size or an attribute is of
 	off  int64
@@ -107,12 +108,25 @@ func (a *atom) grow(t *tree.Tree, size int64) {
 	}
 	// The rest of the last sector was written with it.
 	from := (old + sector - 1) / sector * sector
-	for from < size {
-		n := min(size-from, int64(len(stale)))
+	if size-from > 2*staleSize {
+		a.show(t, from, from+staleSize)
+		from = size - staleSize
+	}
+	a.show(t, from, size)
+}
+
+// show makes the file show what the medium held before.
+func (a *atom) show(t *tree.Tree, from, to int64) {
+	for from < to {
+		n := min(to-from, int64(len(stale)))
 		t.WriteAt(a.ino, from, stale[:n])
 		from += n
 	}
 }
+
+// staleSize is how much of old blocks a file shows at most, at each end of what is not
+// written: what was between held zeros, so that a file with a large hole stays small.
+const staleSize = 1 << 20
 
 // sector is what is cleared behind the end of a file when its last block is written.
 const sector = 512

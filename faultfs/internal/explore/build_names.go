@@ -101,11 +101,19 @@ func (b *builder) rename(i int, op *trace.Op) {
 	case b.m.Rename == model.AcrossInHalves && from.dir != to.dir && !op.Exchange:
 		added := b.nameAtom(i, atom{owns: subject, about: about, names: []nameChange{come}})
 		b.nameAtom(i, atom{owns: subject, about: about, names: []nameChange{gone}}, added)
+	case b.m.Fsync == model.OwnNames && from.dir != to.dir && !op.Exchange && !b.isDir(op.Ino):
+		added := b.nameAtom(i, atom{about: about, names: []nameChange{come}, carried: true})
+		b.nameAtom(i, atom{owns: subject, about: about, names: []nameChange{gone}}, added)
 	default:
 		b.nameAtom(i, atom{owns: subject, about: about, names: []nameChange{gone, come}})
 	}
 	b.relink(gone)
 	b.relink(come)
+}
+
+func (b *builder) isDir(ino tree.Ino) bool {
+	n, _ := b.live.Stat(ino)
+	return n.Mode&tree.ModeType == tree.ModeDir
 }
 
 // leftOver makes the empty file that the new name of a rename in halves shows before it
@@ -116,7 +124,7 @@ func (b *builder) leftOver(op *trace.Op) tree.Ino {
 		like = op.Over
 	}
 	n, _ := b.live.Stat(like)
-	if typ := n.Mode & tree.ModeType; typ != tree.ModeDir {
+	if !b.isDir(like) {
 		n = tree.Inode{Mode: typed(n.Mode, tree.ModeRegular), UID: n.UID, GID: n.GID}
 	}
 	b.ghost++

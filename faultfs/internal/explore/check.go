@@ -57,6 +57,8 @@ func checkModel(m model.Model) error {
 		return fmt.Errorf("model %s: erase block of %d bytes", m.Name, m.Collateral)
 	case m.Order > model.Journal || m.Fsync > model.Earlier || m.Rename > model.Halves:
 		return fmt.Errorf("model %s: unknown rule", m.Name)
+	case m.FdatasyncNames && m.Fsync != model.Earlier:
+		return fmt.Errorf("model %s: FdatasyncNames without Earlier", m.Name)
 	}
 	return nil
 }

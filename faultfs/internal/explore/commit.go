@@ -43,15 +43,18 @@ func (b *builder) sync(op *trace.Op) {
 }
 
 // overtook tells whether chosen, which are durable now, left behind something that a
-// journal has before them: then there are states that were not legal so far.
+// journal has before them, or the rest of what they are a part of: then there are
+// states that were not legal so far.
 func (b *builder) overtook(chosen []int) bool {
-	if b.m.Order != model.Journal {
-		return false
+	first := len(b.atoms)
+	if b.m.Order == model.Journal {
+		if i := slices.IndexFunc(b.pending, func(id int) bool { return b.atoms[id].journal }); i >= 0 {
+			first = b.pending[i]
+		}
 	}
-	first := slices.IndexFunc(b.pending, func(id int) bool { return b.atoms[id].journal })
-	return first >= 0 && slices.ContainsFunc(chosen, func(id int) bool {
+	return slices.ContainsFunc(chosen, func(id int) bool {
 		a := &b.atoms[id]
-		return (a.journal || a.delayed) && id > b.pending[first]
+		return (a.journal || a.delayed) && id > first || a.carried && !b.settled(id+1)
 	})
 }
 
@@ -145,13 +148,15 @@ func (c *cover) prepare() {
 }
 
 // changes tells whether a is a change of the inode that the sync has to commit:
-// anything but data that is written in place and, without SyncFull, attributes.
+// anything but data that is written in place and, without SyncFull, attributes and,
+// by the model, names.
 func (c *cover) changes(a *atom) bool {
 	switch a.kind {
 	case pieceAttr:
 		return a.ino == c.op.Ino && c.op.Sync == trace.SyncFull
 	case pieceName:
-		return slices.Contains(a.about, c.op.Ino)
+		full := c.op.Sync == trace.SyncFull || c.b.m.FdatasyncNames
+		return slices.Contains(a.about, c.op.Ino) && (full || a.made == c.op.Ino || slices.Contains(a.dirs, c.op.Ino))
 	case pieceSize:
 		return a.ino == c.op.Ino
 	case pieceData, pieceZero:

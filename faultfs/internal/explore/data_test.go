@@ -67,6 +67,9 @@ var dataRules = []ruleTest{
 		s.fsync(f)
 		s.write(f, 1024, "c")
 	}, []string{"f=0512b", "f=0512b0511~", "f=0512b0511c"}},
+	{"of much that was skipped only the ends show them", stale, func(s *script) {
+		s.truncate(s.base("f", ""), 3<<20)
+	}, []string{"f=", "f=~1048576" + "01048576" + "~1048576", "f=03145728"}},
 	{"a truncate to more shows zeros once synced", stale, func(s *script) {
 		f := s.base("f", "")
 		s.truncate(f, 2)

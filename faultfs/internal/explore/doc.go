@@ -47,10 +47,16 @@
 //   - With model.OwnNames all of these cover also names that the inode itself got by a
 //     create, link or rename (with the removal of the old name), and those of the
 //     directories above it of which the creation is pending. An unlink is not covered.
+//     A rename of a file between directories that is whole (model.Atomic) is so until
+//     the new directory is synced, which covers the new name alone; from then on the
+//     removal of the old one is a change of its own.
 //   - With model.Earlier they cover also all that a journal orders up to the last
 //     change of the inode: of names that lead to it or are in it, of its size and,
-//     with SyncFull, its attributes. Data in place does not count: whether its time
-//     of change goes to the journal depends on the clock.
+//     with SyncFull, its attributes. Without SyncFull and model.FdatasyncNames, of the
+//     names that lead to it only the one that it was created with counts: ext4 notes
+//     for fdatasync the last change of the size or the blocks, and a rename is neither.
+//     Data in place does not count: whether its time of change goes to the journal
+//     depends on the clock.
 //   - With model.DropFailed, data that a failed sync would have covered stays pending
 //     for ever, until a later write of the same unit is synced. Errors that say that
 //     the call was wrong or interrupted drop nothing.

@@ -84,10 +84,15 @@ func TestSyncfsLeavesOneState(t *testing.T) {
 func TestWeakerModelsAllowMore(t *testing.T) {
 	half := model.Posix4K
 	half.Rename = model.Atomic
+	halves, apart := model.Btrfs, model.XFS
+	halves.Rename = model.AcrossInHalves
+	apart.FdatasyncNames = false
 	pairs := [][2]model.Model{
 		{model.Posix4K, model.PosixWeak},
 		{model.Ext4, half},
 		{half, model.Posix4K},
+		{model.Btrfs, halves},
+		{model.XFS, apart},
 		{model.Ext4, model.Ext4.Torn(512)},
 		{model.Ext4, model.Ext4.LyingFlush()},
 		{model.XFS, model.XFS.WithBitRot()},

@@ -11,6 +11,7 @@ import (
 var (
 	journal  = model.Model{Name: "journal", Tear: 4, SizeAlone: true, Order: model.Journal, Fsync: model.Earlier}
 	follows  = model.Model{Name: "follows", Tear: 4, Order: model.Journal, Fsync: model.Earlier}
+	named    = model.Model{Name: "named", Tear: 4, Order: model.Journal, Fsync: model.Earlier, FdatasyncNames: true}
 	logged   = model.Model{Name: "logged", Tear: 4, Order: model.Journal, Fsync: model.OwnNames}
 	ownNames = model.Model{Name: "own-names", Tear: 4, Fsync: model.OwnNames}
 )
@@ -92,6 +93,61 @@ var journalRules = []ruleTest{
 		s.write(f, 1, "y")
 		s.fdatasync(f)
 	}, []string{"a= f=xy"}},
+	{"and not at a rename", journal, func(s *script) {
+		f := s.base("f", "x")
+		s.rename(f, root, "f", root, "g", 0)
+		s.write(f, 0, "y")
+		s.fdatasync(f)
+	}, []string{"f=y", "g=y"}},
+	{"nor does a synchronous write in place", journal, func(s *script) {
+		f := s.base("f", "x")
+		s.rename(f, root, "f", root, "g", 0)
+		s.writeSync(f, 0, "y", trace.SyncData)
+	}, []string{"f=y", "g=y"}},
+	{"nor at a link or an unlink", journal, func(s *script) {
+		f := s.base("f", "x")
+		s.link(f, root, "g")
+		s.fdatasync(f)
+		s.unlink(f, root, "f")
+		s.fdatasync(f)
+	}, []string{"f=x", "f=x g=link 1", "g=x"}},
+	{"unless the model has it look there", named, func(s *script) {
+		f := s.base("f", "x")
+		s.rename(f, root, "f", root, "g", 0)
+		s.fdatasync(f)
+	}, []string{"g=x"}},
+	{"as fsync does", journal, func(s *script) {
+		f := s.base("f", "x")
+		s.rename(f, root, "f", root, "g", 0)
+		s.fsync(f)
+	}, []string{"g=x"}},
+	{"a later growth takes the rename along", journal, func(s *script) {
+		f := s.base("f", "x")
+		s.rename(f, root, "f", root, "g", 0)
+		s.write(f, 1, "y")
+		s.fdatasync(f)
+	}, []string{"g=xy"}},
+	{"an earlier one does not", journal, func(s *script) {
+		f := s.base("f", "x")
+		s.write(f, 1, "y")
+		s.rename(f, root, "f", root, "g", 0)
+		s.fdatasync(f)
+	}, []string{"f=xy", "g=xy"}},
+	{"the creation counts, what came after it does not", journal, func(s *script) {
+		f := s.create(root, "f")
+		s.rename(f, root, "f", root, "g", 0)
+		s.fdatasync(f)
+	}, []string{"f=", "g="}},
+	{"the first name of a file that was made without one does not", journal, func(s *script) {
+		f := s.make(trace.Tmpfile, 0, "", 0o644)
+		s.link(f, root, "f")
+		s.fdatasync(f)
+	}, []string{"", "f="}},
+	{"of a directory, fdatasync is fsync", journal, func(s *script) {
+		s.create(root, "a")
+		s.rename(s.base("f", "x"), root, "f", root, "g", 0)
+		s.fdatasync(root)
+	}, []string{"a= g=x"}},
 	{"or at what a synchronous write itself adds", journal, func(s *script) {
 		f := s.base("f", "x")
 		s.create(root, "a")

@@ -21,9 +21,10 @@ type Loss struct {
 
 	// Of the syncs of Targets, indices in Trace.Ops, or -1 if there is none: the
 	// last one that failed, the last one that began before the operation had
-	// ended and so does not cover it, and the first one that covers it but had
-	// not returned when the power went, or on a medium that lies.
-	Failed, Overlapped, Late int
+	// ended and so does not cover it, the last one that returned and does not
+	// cover what is lost, as fdatasync does not cover a mode, and the first one
+	// that had not returned when the power went, or on a medium that lies.
+	Failed, Overlapped, Narrow, Late int
 }
 
 // Piece is a part of what an operation did.
@@ -61,6 +62,9 @@ func (x *Explorer) Lost(s State) []Loss {
 			ops = append(ops, a.op)
 			fallthrough
 		default:
+			if with := v.carried(i); with != nil {
+				lost[a.op] = append(lost[a.op], with)
+			}
 			lost[a.op] = append(lost[a.op], a)
 		}
 	}
@@ -77,7 +81,7 @@ func (x *Explorer) Lost(s State) []Loss {
 }
 
 func (x *Explorer) loss(op int, atoms []*atom, at int64) Loss {
-	l := Loss{Op: op, Failed: none, Overlapped: none, Late: none}
+	l := Loss{Op: op, Failed: none, Overlapped: none, Narrow: none, Late: none}
 	for _, a := range atoms {
 		for _, p := range a.pieces() {
 			if n := len(l.Pieces); n > 0 && p.follows(l.Pieces[n-1]) {
@@ -162,6 +166,8 @@ func (x *Explorer) blame(l *Loss, at int64) {
 			l.Failed = i
 		case s.Start < op.End:
 			l.Overlapped = i
+		case s.End < at && !x.m.Lying:
+			l.Narrow = i
 		case l.Late == none:
 			l.Late = i
 		}

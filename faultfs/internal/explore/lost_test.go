@@ -25,9 +25,9 @@ func lines(t *testing.T, s *script, m model.Model, state string) []string {
 			how = "all"
 		}
 		line := fmt.Sprint(l.Op, " ", how, " ", l.Pieces, " of ", l.Targets)
-		for i, n := range []int{l.Failed, l.Overlapped, l.Late} {
+		for i, n := range []int{l.Failed, l.Overlapped, l.Narrow, l.Late} {
 			if n >= 0 {
-				line += fmt.Sprint(" ", []string{"failed", "overlapped", "late"}[i], " ", n)
+				line += fmt.Sprint(" ", []string{"failed", "overlapped", "narrow", "late"}[i], " ", n)
 			}
 		}
 		all = append(all, line)
@@ -74,7 +74,25 @@ func TestLostTellsTheMissingSync(t *testing.T) {
 			s.write(f, 0, "b")
 			s.failedFsync(f, syscall.EIO)
 			s.syncfs()
-		}, "0 all [data 0-1] of [2] failed 1 late 2"},
+		}, "0 all [data 0-1] of [2] failed 1 narrow 2"},
+		{"of the data alone", torn, func(s *script, f tree.Ino) { s.chmod(f, 0o600); s.fdatasync(f) }, "0 all [mode] of [2] narrow 1"},
+		{"of the data alone, on a medium that lies", torn.LyingFlush(), func(s *script, f tree.Ino) { s.chmod(f, 0o600); s.fdatasync(f) }, "0 all [mode] of [2] late 1"},
+		{"of another range", torn, func(s *script, f tree.Ino) {
+			s.write(f, 4, "b")
+			s.do(trace.Op{Kind: trace.Msync, Ino: f, Len: 4, Sync: trace.SyncData})
+		}, "0 all [data 4-5] of [2] narrow 1"},
+		{"that does not carry a name", journal, func(s *script, f tree.Ino) {
+			s.rename(f, root, "f", root, "g", 0)
+			s.fdatasync(f)
+		}, "0 all [old name \"f\" name \"g\"] of [1 2] narrow 1"},
+		{"of the new directory", logged, func(s *script, f tree.Ino) {
+			d := s.baseDir("d")
+			s.rename(f, root, "f", d, "f", 0)
+			s.fsync(d)
+		}, "0 part [old name \"f\"] of [1 2]"},
+		{"of either directory", logged, func(s *script, f tree.Ino) {
+			s.rename(f, root, "f", s.baseDir("d"), "f", 0)
+		}, "0 all [name \"f\" old name \"f\"] of [3 1 2]"},
 		{"overlapped", torn, func(s *script, f tree.Ino) {
 			i := s.write(f, 0, "b")
 			s.fsync(f)
@@ -104,7 +122,7 @@ func TestLaterSyncsAreNotToBlame(t *testing.T) {
 	require.NoError(t, err)
 	lost := x.Lost(st)
 	require.Len(t, lost, 1)
-	require.Equal(t, []int{-1, -1, -1}, []int{lost[0].Failed, lost[0].Overlapped, lost[0].Late})
+	require.Equal(t, []int{-1, -1, -1, -1}, []int{lost[0].Failed, lost[0].Overlapped, lost[0].Narrow, lost[0].Late})
 }
 
 func TestRestore(t *testing.T) {

@@ -3,6 +3,8 @@ package explore_test
 import (
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"github.com/driftlesskv/driftless/faultfs/internal/trace"
 	"github.com/driftlesskv/driftless/faultfs/internal/tree"
 	"github.com/driftlesskv/driftless/faultfs/model"
@@ -100,6 +102,90 @@ func TestNames(t *testing.T) {
 	for _, tt := range nameRules {
 		tt.run(t)
 	}
+}
+
+// A log of one file or directory alone holds half of a rename between directories.
+func TestRenameThatIsLogged(t *testing.T) {
+	move := func(s *script) (f, d tree.Ino) {
+		d = s.baseDir("d")
+		f = s.base("f", "x")
+		s.rename(f, root, "f", d, "g", 0)
+		return f, d
+	}
+	for _, tt := range []ruleTest{
+		{"without a sync it is at once", logged, func(s *script) { move(s) }, []string{"d/ f=x", "d/ d/g=x"}},
+		{"fsync of the new directory leaves the old name", logged, func(s *script) {
+			_, d := move(s)
+			s.fsync(d)
+		}, []string{"d/ d/g=x f=link 2", "d/ d/g=x"}},
+		{"without a journal as well", ownNames, func(s *script) {
+			_, d := move(s)
+			s.fsync(d)
+		}, []string{"d/ d/g=x f=link 2", "d/ d/g=x"}},
+		{"of the old directory does not", logged, func(s *script) {
+			move(s)
+			s.fsync(root)
+		}, []string{"d/ d/g=x"}},
+		{"nor of the file", logged, func(s *script) {
+			f, _ := move(s)
+			s.fsync(f)
+		}, []string{"d/ d/g=x"}},
+		{"of both directories", logged, func(s *script) {
+			_, d := move(s)
+			s.fsync(d)
+			s.fsync(root)
+		}, []string{"d/ d/g=x"}},
+		{"the old name outlives the new one", logged, func(s *script) {
+			f, d := move(s)
+			s.fsync(d)
+			s.unlink(f, d, "g")
+			s.fsync(d)
+		}, []string{"d/ f=x", "d/"}},
+		{"and comes first in the journal", logged, func(s *script) {
+			_, d := move(s)
+			s.create(root, "h")
+			s.fsync(d)
+		}, []string{"d/ d/g=x f=link 2", "d/ d/g=x", "d/ d/g=x h="}},
+		{"what replaced it takes it along", logged, func(s *script) {
+			_, d := move(s)
+			s.fsync(d)
+			s.fsync(s.create(root, "f"))
+		}, []string{"d/ d/g=x f="}},
+		{"over another file", logged, func(s *script) {
+			d := s.baseDir("d")
+			over := s.base("over", "y")
+			s.rename(over, root, "over", d, "g", 0)
+			s.fsync(over)
+			s.rename(s.base("f", "x"), root, "f", d, "g", over)
+			s.fsync(d)
+		}, []string{"d/ d/g=x f=link 2", "d/ d/g=x"}},
+		{"moved on from there", logged, func(s *script) {
+			f, d := move(s)
+			e := s.baseDir("e")
+			s.rename(f, d, "g", e, "h", 0)
+			s.fsync(e)
+		}, []string{"d/ e/ e/h=x f=link 3", "d/ d/g=x e/ e/h=link 2", "d/ e/ e/h=x"}},
+		{"a directory is moved whole", logged, func(s *script) {
+			d, e := s.baseDir("d"), s.baseDir("e")
+			s.rename(d, root, "d", e, "d", 0)
+			s.fsync(e)
+		}, []string{"e/ e/d/"}},
+	} {
+		tt.run(t)
+	}
+}
+
+// What a sync left of a rename is looked at before the next begin.
+func TestRenameThatIsLoggedMakesAPoint(t *testing.T) {
+	s := newScript()
+	d := s.baseDir("d")
+	s.rename(s.base("f", "x"), root, "f", d, "g", 0)
+	s.fsync(d)
+	s.mark(false, "more")
+	x := explorer(t, s, logged)
+	require.Len(t, x.Points(), 3)
+	require.Zero(t, x.Points()[1].Marks)
+	require.Equal(t, []string{"d/ d/g=x", "d/ d/g=x f=link 2"}, at(t, x, 1))
 }
 
 func TestRenameInHalves(t *testing.T) {

@@ -61,7 +61,7 @@ func (t *tally) edges(atoms []int) [][]int32 {
 	for i, id := range atoms {
 		a := &t.x.atoms[id]
 		for _, n := range a.needs {
-			if t.of[n] != nil {
+			if n = t.x.carrier(n, t.at); n != id && t.of[n] != nil {
 				needs[i] = append(needs[i], t.local[n])
 			}
 		}

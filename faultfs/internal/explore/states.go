@@ -66,7 +66,7 @@ func (e *enumerator) from(i int, t *tree.Tree) bool {
 		return true
 	}
 	t = t.Clone()
-	e.v.atom(i).apply(t)
+	e.v.apply(i, t)
 	e.set.add(i)
 	ok := e.from(i+1, t)
 	e.set.remove(i)

@@ -19,6 +19,7 @@ const (
 // again only parts, of atoms that hang together, which have changed.
 type tally struct {
 	x        *Explorer
+	at       int64   // the point
 	of       []*part // the part of each pending atom
 	local    []int32 // numbers for a counter
 	pending  int
@@ -54,6 +55,7 @@ func newTally(x *Explorer) *tally {
 // advance goes on to the next point. Only what was pending becomes durable, before
 // anything is added.
 func (t *tally) advance(p point) {
+	t.at = p.at
 	for _, id := range t.x.order[t.removed:p.commits] {
 		t.remove(id)
 	}
@@ -76,6 +78,12 @@ func (t *tally) legal() (*big.Int, bool) {
 }
 
 func (t *tally) remove(id int) {
+	if t.x.atoms[id].carried {
+		if p := t.of[id+1]; p != nil {
+			t.change(p) // who needed it no longer needs what carried it
+		}
+		return
+	}
 	p := t.of[id]
 	t.of[id] = nil
 	t.pending--
@@ -95,6 +103,9 @@ func (t *tally) change(p *part) {
 var two = big.NewInt(2)
 
 func (t *tally) add(id int) {
+	if t.x.atoms[id].carried {
+		return
+	}
 	t.pending++
 	var joined *part
 	near := t.needs(id)
@@ -132,7 +143,7 @@ func (t *tally) needs(id int) []int {
 	a := &t.x.atoms[id]
 	var found []int
 	for _, n := range a.needs {
-		if t.of[n] != nil {
+		if n = t.x.carrier(n, t.at); n != id && t.of[n] != nil {
 			found = append(found, n)
 		}
 	}

@@ -22,7 +22,7 @@ func (x *Explorer) view(p int) *view {
 	v := &view{x: x, p: p, base: x.durable(p)}
 	at := x.points[p]
 	for id := at.first; id < at.last; id++ {
-		if x.atoms[id].durable >= at.at {
+		if a := &x.atoms[id]; a.durable >= at.at && !a.carried {
 			v.ids = append(v.ids, id)
 		}
 	}
@@ -31,7 +31,7 @@ func (x *Explorer) view(p int) *view {
 	for i, id := range v.ids {
 		a := &x.atoms[id]
 		for _, n := range a.needs {
-			if j, found := slices.BinarySearch(v.ids, n); found {
+			if j, found := slices.BinarySearch(v.ids, x.carrier(n, at.at)); found && j < i {
 				v.needs[i] = append(v.needs[i], int32(j))
 			}
 		}
@@ -53,6 +53,31 @@ func (x *Explorer) view(p int) *view {
 
 func (v *view) atom(i int) *atom { return &v.x.atoms[v.ids[i]] }
 
+// carrier returns the atom with which atom id is there at a time.
+func (x *Explorer) carrier(id int, at int64) int {
+	if a := &x.atoms[id]; a.carried && a.durable >= at {
+		return id + 1
+	}
+	return id
+}
+
+// carried returns the atom that is there with atom i, or nil.
+func (v *view) carried(i int) *atom {
+	id := v.ids[i]
+	if id == 0 || v.x.carrier(id-1, v.x.points[v.p].at) != id {
+		return nil
+	}
+	return &v.x.atoms[id-1]
+}
+
+// apply does to t what atom i does, and what is there with it.
+func (v *view) apply(i int, t *tree.Tree) {
+	if a := v.carried(i); a != nil {
+		a.apply(t)
+	}
+	v.atom(i).apply(t)
+}
+
 // allows tells whether set, which holds what the needs of atom i are about, can hold
 // atom i as well.
 func (v *view) allows(set bits, i int) bool {
@@ -69,7 +94,7 @@ func (v *view) build(set bits) *tree.Tree {
 	t := v.base.Clone()
 	for i := range v.ids {
 		if set.has(i) {
-			v.atom(i).apply(t)
+			v.apply(i, t)
 		}
 	}
 	return t

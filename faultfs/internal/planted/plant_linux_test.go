@@ -31,8 +31,8 @@ type plant struct {
 // The models, by name.
 var (
 	everywhere = names(model.All()...)
-	posix      = names(model.PosixWeak, model.Posix4K)
 	fat        = names(model.FAT32)
+	posixOrFAT = names(model.PosixWeak, model.Posix4K, model.FAT32)
 )
 
 func names(models ...model.Model) []string {
@@ -46,7 +46,7 @@ func names(models ...model.Model) []string {
 // TestPlantedBugs runs every plant, and its twin, under every built-in model: the
 // bug is found in exactly those in which it is one.
 func TestPlantedBugs(t *testing.T) {
-	for _, tt := range slices.Concat(renames, orders, directories, databases) {
+	for _, tt := range slices.Concat(renames, orders, directories, syncs, databases) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Run("bug", func(t *testing.T) { tt.run(t, true, tt.in) })
 			t.Run("twin", func(t *testing.T) { tt.run(t, false, tt.hopeless) })

@@ -93,8 +93,8 @@ func renamedBeforeSync(w *faultfs.W, bug bool) error {
 	return err
 }
 
-// renameNotSynced has its twin sync the file as well: under vfat that, not the
-// directory, settles a rename.
+// renameNotSynced has its twin sync the file as well: vfat needs that beside the sync
+// of the directory.
 func renameNotSynced(w *faultfs.W, bug bool) error {
 	w.Begin("set", 2)
 	f, err := create(in(w, "temporary"), value(2))

@@ -201,7 +201,7 @@ var nameStates = []program{
 			"ext4":     {"0: ", "0: a=", "0: a= b=", "1: ", "1: a=", "1: a= b=", "2: a= b="},
 			// The sync that carries b alone may be through before it returns.
 			"btrfs":  {"0: ", "0: a=", "0: a= b=", "1: ", "1: a=", "1: b=", "1: a= b=", "2: b=", "2: a= b="},
-			"fat-4k": {"0: ", "0: a=", "0: b=", "0: a= b=", "1: ", "1: a=", "1: b=", "1: a= b=", "2: b=", "2: a= b="},
+			"fat-4k": {"0: ", "0: a=", "0: b=", "0: a= b=", "1: ", "1: a=", "1: b=", "1: a= b=", "2: ", "2: a=", "2: b=", "2: a= b="},
 		},
 	},
 	{
