@@ -25,7 +25,9 @@ func TestCheckRefuses(t *testing.T) {
 		{"a name that is no part of an id", model.Model{Name: "a:b"}, `model "a:b": a name has`},
 		{"a negative tear size", model.Ext4.Torn(-1), "numbers of bytes"},
 		{"a negative erase block", model.Ext4.CollateralDamage(-1), "numbers of bytes"},
-		{"an unknown rule", model.Model{Name: "m", Rename: model.Halves + 1}, "no rule"},
+		{"an unknown order", model.Model{Name: "m", Order: model.Journal + 1}, "no rule"},
+		{"an unknown fsync", model.Model{Name: "m", Fsync: model.Earlier + 1}, "no rule"},
+		{"an unknown rename", model.Model{Name: "m", Rename: model.Halves + 1}, "no rule"},
 		{"a rule of another one", model.Model{Name: "m", FdatasyncNames: true}, "FdatasyncNames is a rule of Earlier"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

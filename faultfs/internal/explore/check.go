@@ -50,15 +50,11 @@ func moments(tr *trace.Trace) ([]moment, error) {
 }
 
 func checkModel(m model.Model) error {
-	switch {
-	case m.Tear < 0 || m.Tear > tree.MaxSize:
-		return fmt.Errorf("model %s: tear size %d", m.Name, m.Tear)
-	case m.Collateral < 0 || m.Collateral > tree.MaxSize:
-		return fmt.Errorf("model %s: erase block of %d bytes", m.Name, m.Collateral)
-	case m.Order > model.Journal || m.Fsync > model.Earlier || m.Rename > model.Halves:
-		return fmt.Errorf("model %s: unknown rule", m.Name)
-	case m.FdatasyncNames && m.Fsync != model.Earlier:
-		return fmt.Errorf("model %s: FdatasyncNames without Earlier", m.Name)
+	if err := m.Check(); err != nil {
+		return err
+	}
+	if m.Tear > tree.MaxSize || m.Collateral > tree.MaxSize {
+		return fmt.Errorf("model %s: Tear or Collateral is more than the largest file, %d bytes", m.Name, int64(tree.MaxSize))
 	}
 	return nil
 }

@@ -82,7 +82,7 @@ var dataRules = []ruleTest{
 	{"zeros are a change where old blocks would show", stale, func(s *script) {
 		s.write(s.base("f", ""), 0, "\x00\x00")
 	}, []string{"f=", "f=~2", "f=02"}},
-	{"what was skipped is zeros before what is behind it is there", model.Model{Tear: 4, Stale: true}, func(s *script) {
+	{"what was skipped is zeros before what is behind it is there", model.Model{Name: "filled", Tear: 4, Stale: true}, func(s *script) {
 		s.write(s.base("f", ""), 2, "b")
 	}, []string{"f=", "f=02", "f=02b"}},
 	{"a hole", torn, func(s *script) {

@@ -226,9 +226,13 @@ func TestNewFails(t *testing.T) {
 			require.ErrorIs(t, err, explore.ErrInconsistent)
 		})
 	}
-	for _, m := range []model.Model{{Tear: -1}, {Collateral: -1}, {Order: 9}, {Fsync: 9}, {Rename: 9}} {
+	for want, m := range map[string]model.Model{
+		"no rule":          {Name: "m", Order: 9}, // model.Check knows what else
+		"the largest file": {Name: "m", Tear: tree.MaxSize + 1},
+		"Collateral is":    {Name: "m", Collateral: tree.MaxSize + 1},
+	} {
 		_, err := explore.New(&newScript().Trace, m)
-		require.Error(t, err)
+		require.ErrorContains(t, err, want)
 	}
 }
 
