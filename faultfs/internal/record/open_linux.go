@@ -89,14 +89,19 @@ func (q *request) give(fd int, flags uint64) (int, syscall.Errno) {
 	return ioctl(q.w.s.listener, ioctlAddfd, unsafe.Pointer(&a))
 }
 
+// found returns what is at the path of o.
+func (q *request) found(o opening, flags uint64) (*target, syscall.Errno) {
+	how := unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC | flags, Resolve: o.how.Resolve}
+	fd, err := unix.Openat2(o.base, o.path, &how)
+	if err != nil {
+		return nil, errnoOf(err)
+	}
+	return q.target(fd)
+}
+
 // tmpfile serves O_TMPFILE.
 func (q *request) tmpfile(o opening) reply {
-	dir := unix.OpenHow{Flags: unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC | o.how.Flags&unix.O_NOFOLLOW, Resolve: o.how.Resolve}
-	fd, err := unix.Openat2(o.base, o.path, &dir)
-	if err != nil {
-		return q.cannot(errnoOf(err))
-	}
-	t, errno := q.target(fd)
+	t, errno := q.found(o, unix.O_DIRECTORY|o.how.Flags&unix.O_NOFOLLOW)
 	if errno != 0 {
 		return q.cannot(errno)
 	}
@@ -196,12 +201,7 @@ func (q *request) openLink(o opening, p *place) reply {
 // openTarget opens what is there already, at the end of a link that only the kernel
 // can follow.
 func (q *request) openTarget(o opening) reply {
-	how := unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: o.how.Resolve}
-	fd, err := unix.Openat2(o.base, o.path, &how)
-	if err != nil {
-		return q.cannot(errnoOf(err))
-	}
-	t, errno := q.target(fd)
+	t, errno := q.found(o, 0)
 	if errno != 0 {
 		return q.cannot(errno)
 	}
