@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/driftlesskv/driftless/atomicfile"
+	"github.com/driftlesskv/driftless/internal/testenv"
 )
 
 // requireEntries fails unless dir holds exactly these names: no temporary file.
@@ -215,7 +216,7 @@ func TestConcurrentReplace(t *testing.T) {
 
 func TestDescriptorsAreClosed(t *testing.T) {
 	if _, err := os.Stat("/proc/self/fd"); err != nil {
-		t.Skip("needs /proc")
+		testenv.Skip(t, "needs /proc")
 	}
 	dir := t.TempDir()
 	require.NoError(t, os.Symlink("f", filepath.Join(dir, "link")))

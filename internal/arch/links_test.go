@@ -8,7 +8,6 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -91,9 +90,6 @@ func decodeAll(r io.Reader) ([]linked, error) {
 func TestLinks(t *testing.T) {
 	for _, pkg := range library {
 		t.Run(strings.ReplaceAll(pkg, "/", "_"), func(t *testing.T) {
-			if sources, err := filepath.Glob(filepath.Join(root, pkg, "*.go")); err != nil || len(sources) == 0 {
-				t.Skipf("no package %s in this tree", pkg)
-			}
 			for _, goos := range []string{"linux", "darwin", "windows"} {
 				list := dependencies(t, goos, pkg)
 				require.NotEmpty(t, list)
